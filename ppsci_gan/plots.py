@@ -1,0 +1,299 @@
+"""Pictures: grids of images, samples over the critic's contours, curves.
+
+Figures are drawn without pyplot: the user's backend and open figures stay as they are. Every file is complete or
+absent: it is written beside its place, then moved there.
+"""
+
+import io
+import math
+import os
+from collections.abc import Callable
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from PIL import Image
+
+from ppsci_gan.errors import InputError
+
+Extent = tuple[float, float, float, float]
+
+_REAL_COLOUR = "#ff7f0e"
+_FAKE_COLOUR = "#0b3c5d"
+_DPI = 150
+_CRITIC_GRID = 128
+# Viridis mixed with white, for points to stand out; a transparent fill would show seams between its levels.
+_CRITIC_COLOURS = ListedColormap(0.5 + 0.5 * np.array(colormaps["viridis"].colors), name="light_viridis")
+# From this many values on, a curve gets a smoothed line over the raw one.
+_SMOOTHED_FROM = 100
+
+
+def to_uint8(images: np.ndarray, low: float = -1.0, high: float = 1.0) -> np.ndarray:
+    """Scale real values to bytes: low becomes 0, high becomes 255, what lies outside is clipped.
+
+    Args:
+        images: Values of any shape. NaN becomes 0.
+        low: Value of black.
+        high: Value of white, greater than low.
+
+    Returns:
+        The nearest bytes, uint8 of the same shape.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ppsci_gan.plots import to_uint8
+        >>> to_uint8(np.array([-2.0, -1.0, 0.2, 1.0]))
+        array([  0,   0, 153, 255], dtype=uint8)
+    """
+    scaled = (np.asarray(images) - low) * (255.0 / (high - low))
+    return np.nan_to_num(scaled, nan=0.0).round().clip(0, 255).astype(np.uint8)
+
+
+def save_image_grid(images: np.ndarray, path: str, columns: int | None = None, padding: int = 2) -> None:
+    """Write images as one PNG, row by row, with white lines between them and a white frame.
+
+    Args:
+        images: uint8 [N, C, H, W], C 1 or 3.
+        path: PNG file to write; its folder is created.
+        columns: Images per row; by default the grid is as square as N allows.
+        padding: Width of the lines and of the frame in pixels.
+
+    Raises:
+        InputError: Images of another type or shape, columns or padding out of range, or a path that cannot be written.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ppsci_gan.plots import save_image_grid
+        >>> save_image_grid(np.zeros([64, 1, 28, 28], dtype=np.uint8), "digits.png")  # doctest: +SKIP
+    """
+    images = _check_images(images)
+    columns = math.ceil(math.sqrt(len(images))) if columns is None else columns
+    if columns < 1 or padding < 0:
+        raise InputError(f"columns must be at least 1 and padding at least 0; they are {columns} and {padding}.")
+    _write_image(_arrange(images, columns, padding), path)
+
+
+def save_images(images: np.ndarray, directory: str, prefix: str = "") -> list[str]:
+    """Write each image as a PNG of its own: ``<prefix>00000.png``, ``<prefix>00001.png``, ...
+
+    Args:
+        images: uint8 [N, C, H, W], C 1 or 3.
+        directory: Folder to write to; it is created.
+        prefix: Beginning of each file's name.
+
+    Returns:
+        The N paths, in order.
+
+    Raises:
+        InputError: Images of another type or shape, or a folder that cannot be written.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ppsci_gan.plots import save_images
+        >>> save_images(np.zeros([2, 1, 28, 28], dtype=np.uint8), "digits")  # doctest: +SKIP
+        ['digits/00000.png', 'digits/00001.png']
+    """
+    images = _check_images(images).transpose([0, 2, 3, 1])
+    paths = [os.path.join(directory, f"{prefix}{index:05d}.png") for index in range(len(images))]
+    for image, path in zip(images, paths):
+        _write_image(image, path)
+    return paths
+
+
+def save_contour_plot(
+    real: np.ndarray,
+    fake: np.ndarray,
+    path: str,
+    critic: Callable[[np.ndarray], np.ndarray] | None = None,
+    extent: Extent | None = None,
+    title: str | None = None,
+) -> None:
+    """Draw real and generated points over the contours of the critic's value.
+
+    Args:
+        real: Real points [N, 2].
+        fake: Generated points [M, 2].
+        path: PNG file to write, 900 pixels high.
+        critic: Maps points, float32 [P, 2], to their values [P]; called once, on a 128 x 128 grid.
+        extent: Left, right, bottom and top edge of the picture; by default a square around all points.
+        title: Title of the picture.
+
+    Raises:
+        InputError: Points that are not [N, 2], or a path that cannot be written.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ppsci_gan.plots import save_contour_plot
+        >>> real, fake = np.random.default_rng(0).normal(size=[2, 500, 2])
+        >>> save_contour_plot(real, fake, "normal.png", critic=lambda x: -(x**2).sum(1))  # doctest: +SKIP
+    """
+    real, fake = _check_plane(real, "real"), _check_plane(fake, "fake")
+    extent = _square_around(np.concatenate([real, fake])) if extent is None else extent
+    figure, axes = _plane_figure(extent, title)
+    if critic is not None:
+        _draw_critic(figure, axes, critic, extent)
+    axes.scatter(*real.T, s=22, c=_REAL_COLOUR, alpha=0.5, linewidths=0, label="real")
+    axes.scatter(*fake.T, s=4, c=_FAKE_COLOUR, alpha=0.5, linewidths=0, label="generated")
+    legend = axes.legend(loc="upper right", markerscale=2, framealpha=0.9)
+    for handle in legend.legend_handles:
+        handle.set_alpha(1)
+    _write_figure(figure, path)
+
+
+def save_scatter(points: np.ndarray, path: str, extent: Extent | None = None) -> None:
+    """Draw points alone.
+
+    Args:
+        points: Points [N, 2].
+        path: PNG file to write, 900 x 900 pixels.
+        extent: Left, right, bottom and top edge of the picture; by default a square around the points.
+
+    Raises:
+        InputError: Points that are not [N, 2], or a path that cannot be written.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ppsci_gan.plots import save_scatter
+        >>> save_scatter(np.random.default_rng(0).normal(size=[500, 2]), "normal.png")  # doctest: +SKIP
+    """
+    points = _check_plane(points, "points")
+    figure, axes = _plane_figure(_square_around(points) if extent is None else extent)
+    axes.scatter(*points.T, s=6, c=_FAKE_COLOUR, alpha=0.5, linewidths=0)
+    _write_figure(figure, path)
+
+
+def save_curves(curves: dict[str, tuple[np.ndarray, np.ndarray]], path: str, xlabel: str = "iteration") -> None:
+    """Draw each curve in a panel of its own; long ones are also shown smoothed.
+
+    The axes are linear: the losses of a Wasserstein GAN are negative as often as not.
+
+    Args:
+        curves: Name of the panel -> (x [N], y [N]).
+        path: PNG file to write.
+        xlabel: What x is.
+
+    Raises:
+        InputError: No curve, an x and a y of different lengths, or a path that cannot be written.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ppsci_gan.plots import save_curves
+        >>> x = np.arange(1000)
+        >>> save_curves({"critic loss": (x, -np.exp(-x / 200))}, "losses.png")  # doctest: +SKIP
+    """
+    if not curves:
+        raise InputError(f"there is no curve to draw in {path}: give at least one name with its x and y.")
+    columns = min(len(curves), 2)
+    rows = math.ceil(len(curves) / columns)
+    figure = Figure(figsize=(5.5 * columns, 3.2 * rows), dpi=_DPI, layout="constrained")
+    for index, (name, (x, y)) in enumerate(curves.items(), start=1):
+        _draw_curve(figure.add_subplot(rows, columns, index), name, np.asarray(x), np.asarray(y), xlabel)
+    _write_figure(figure, path)
+
+
+def _arrange(images: np.ndarray, columns: int, padding: int) -> np.ndarray:
+    """Images [N, C, H, W] side by side, as one image [rows * (H + padding) + padding, ..., C]."""
+    number, channels, height, width = images.shape
+    rows = math.ceil(number / columns)
+    # Each tile carries the lines on its left and above it.
+    tiles = np.full([rows * columns, channels, height + padding, width + padding], 255, dtype=np.uint8)
+    tiles[:number, :, padding:, padding:] = images
+    tiles = tiles.reshape([rows, columns, channels, height + padding, width + padding])
+    grid = tiles.transpose([0, 3, 1, 4, 2]).reshape([rows * (height + padding), columns * (width + padding), channels])
+    return np.pad(grid, [(0, padding), (0, padding), (0, 0)], constant_values=255)
+
+
+def _draw_curve(axes, name: str, x: np.ndarray, y: np.ndarray, xlabel: str) -> None:
+    if x.ndim != 1 or x.shape != y.shape:
+        raise InputError(f"curve {name}: x and y must be arrays [N] of the same N, not {x.shape} and {y.shape}.")
+    many = len(y) >= _SMOOTHED_FROM
+    axes.plot(x, y, color=_FAKE_COLOUR, linewidth=0.6 if many else 1.2, alpha=0.35 if many else 1.0)
+    if many:
+        axes.plot(x, _smooth(y, len(y) // 50 * 2 + 1), color=_FAKE_COLOUR, linewidth=1.6)
+    axes.set(title=name, xlabel=xlabel)
+    axes.grid(alpha=0.3, linewidth=0.5)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _smooth(y: np.ndarray, window: int) -> np.ndarray:
+    """Centred running mean; at both ends over the part of the window that has values."""
+    kernel = np.ones(window)
+    return np.convolve(y, kernel, mode="same") / np.convolve(np.ones(len(y)), kernel, mode="same")
+
+
+def _draw_critic(figure: Figure, axes, critic: Callable[[np.ndarray], np.ndarray], extent: Extent) -> None:
+    x, y = np.meshgrid(np.linspace(*extent[:2], _CRITIC_GRID), np.linspace(*extent[2:], _CRITIC_GRID))
+    points = np.stack([x.ravel(), y.ravel()], axis=1).astype(np.float32)
+    value = np.asarray(critic(points), dtype=np.float64).reshape(x.shape)
+    if not np.isfinite(value).all() or np.ptp(value) == 0:
+        return  # a diverged or constant critic has no contours
+    filled = axes.contourf(x, y, value, levels=20, cmap=_CRITIC_COLOURS, zorder=0)
+    axes.contour(x, y, value, levels=filled.levels, colors="white", linewidths=0.5, linestyles="solid", zorder=0)
+    figure.set_figwidth(1.14 * figure.get_figheight())  # room for the bar
+    figure.colorbar(filled, ax=axes, label="critic's value", aspect=30)
+
+
+def _plane_figure(extent: Extent, title: str | None = None):
+    figure = Figure(figsize=(6, 6), dpi=_DPI, layout="compressed")
+    axes = figure.add_subplot()
+    axes.set(aspect="equal", xlim=extent[:2], ylim=extent[2:], title=title)
+    return figure, axes
+
+
+def _square_around(points: np.ndarray) -> Extent:
+    """Edges of a square that holds the finite points with a margin of a tenth on each side."""
+    points = points[np.isfinite(points).all(axis=1)]
+    if len(points) == 0:
+        return -1.0, 1.0, -1.0, 1.0
+    low, high = points.min(axis=0), points.max(axis=0)
+    half = 0.6 * (high - low).max() or 1.0
+    x, y = (low + high) / 2
+    return x - half, x + half, y - half, y + half
+
+
+def _check_plane(points: np.ndarray, name: str) -> np.ndarray:
+    points = np.asarray(points)
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise InputError(f"{name} must be an array of points [N, 2]; its shape is {points.shape}.")
+    return points
+
+
+def _check_images(images: np.ndarray) -> np.ndarray:
+    images = np.asarray(images)
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or images.size == 0:
+        raise InputError(
+            "images must be a non-empty uint8 array [N, C, H, W] with C 1 or 3; "
+            f"they are {images.dtype} {images.shape}. to_uint8 converts real values."
+        )
+    return images
+
+
+def _write_figure(figure: Figure, path: str) -> None:
+    content = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(content)
+    _write_png(content, path)
+
+
+def _write_image(image: np.ndarray, path: str) -> None:
+    """Image uint8 [H, W, C], C 1 or 3."""
+    content = io.BytesIO()
+    Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(content, format="PNG")
+    _write_png(content, path)
+
+
+def _write_png(content: io.BytesIO, path: str) -> None:
+    if not str(path).endswith(".png"):
+        raise InputError(f"{path}: pictures are written as PNG, so the name must end in .png.")
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        with open(temporary, "wb") as file:
+            file.write(content.getbuffer())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}): choose another output folder.") from error
+    finally:
+        if os.path.exists(temporary):
+            os.remove(temporary)
