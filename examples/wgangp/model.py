@@ -1,0 +1,586 @@
+"""Networks of the WGAN-GP examples: generators and critics for 2-D points, MNIST and CIFAR-10.
+
+Dict in, dict out, as every ``ppsci.arch.Arch``. Sizes and initialisation are those of the paper's reference
+implementation (igul222/improved_wgan_training); weights in the layout that PaddleScience publishes load as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from typing import Dict
+from typing import Optional
+from typing import Sequence
+
+import paddle
+import paddle.nn.functional as F
+from paddle import Tensor
+from paddle import nn
+from ppsci import arch
+
+LATENT_DIM = 128
+
+
+class Player(arch.Arch):
+    """One of the two networks: its keys, and what it needs to read published weights.
+
+    Args:
+        input_keys: Names of the inputs; a second one, for labels, is used only by a conditional generator.
+        output_keys: Names of the outputs.
+    """
+
+    # (pattern, replacement) pairs from the names that PaddleScience publishes to ours, applied in order.
+    published_names: Sequence[tuple] = ()
+
+    def __init__(self, input_keys: Sequence[str], output_keys: Sequence[str]):
+        super().__init__()
+        self.input_keys = tuple(input_keys)
+        self.output_keys = tuple(output_keys)
+        self.published = False
+
+    def set_state_dict(self, state_dict: Dict[str, Any], use_structured_name: bool = True):
+        """Load weights by name, in this suite's layout or in PaddleScience's published one."""
+        result = super().set_state_dict(self.own_names(state_dict), use_structured_name)
+        self.published = "published_arithmetic" in self._buffers and bool(self.published_arithmetic.item())
+        return result
+
+    set_dict = load_dict = set_state_dict
+
+    def own_names(self, state_dict: Dict[str, Any]) -> Dict[str, Any]:
+        """Return the weights under our names; those that have them already are left alone."""
+        if not all(re.match(r"generator\.|discriminator\.", name) for name in state_dict):
+            return state_dict
+        renamed = {}
+        for name, value in state_dict.items():
+            for pattern, replacement in self.published_names:
+                name = re.sub(pattern, replacement, name)
+            renamed[name] = value
+        if "published_arithmetic" in self._buffers:
+            renamed["published_arithmetic"] = paddle.ones([], "int32")
+        return renamed
+
+    def remember_arithmetic(self):
+        """Let the weights carry which arithmetic they were trained with, where the published network's differs.
+
+        It travels as a buffer, so that a checkpoint or a file saved after fine-tuning still knows.
+        """
+        self.register_buffer("published_arithmetic", paddle.zeros([], "int32"))
+
+    @staticmethod
+    def settings_of(state_dict: Dict[str, Any]) -> Dict[str, Any]:
+        """Return the config keys that weights (under our names) show, such as ``{"dim": 64}``."""
+        return {}
+
+
+class Generator(Player):
+    """A network from ``noise`` [N, latent_dim] and perhaps ``labels`` [N] to ``fake_data``."""
+
+    latent_dim = LATENT_DIM
+    label_num = 0  # number of classes of a conditional generator, 0 of any other
+
+
+def glorot_uniform(layer: nn.Layer, gain: float = 1.0) -> nn.Layer:
+    """Initialise a layer as the reference does: uniform, variance gain^2 * 2 / (fan_in + fan_out), bias zero.
+
+    A stride counts: an input of a stride-2 convolution reaches a quarter of the kernel's outputs, and the other way
+    round for a transposed one. He initialisation is ``gain=2**0.5``.
+    """
+    shape, area = layer.weight.shape, 1
+    if len(shape) == 4:
+        area = shape[2] * shape[3] / layer._stride[0] ** 2
+        full = shape[2] * shape[3]
+        fan_in, fan_out = (
+            (shape[0] * area, shape[1] * full)
+            if isinstance(layer, nn.Conv2DTranspose)
+            else (shape[1] * full, shape[0] * area)
+        )
+    else:
+        fan_in, fan_out = shape
+    nn.initializer.XavierUniform(fan_in=fan_in, fan_out=fan_out, gain=gain)(layer.weight)
+    nn.initializer.Constant(0.0)(layer.bias)
+    return layer
+
+
+def he_uniform(layer: nn.Layer) -> nn.Layer:
+    """Glorot's rule with gain sqrt(2), which the reference uses before a rectifier."""
+    return glorot_uniform(layer, gain=2**0.5)
+
+
+# --8<-- [start:toy]
+class PointNetwork(Player):
+    """Three hidden layers of ``dim`` rectified units: both players of the 2-D examples."""
+
+    published_names = (
+        (r"^(generator|discriminator)\.", ""),
+        (r"^reluLayer(\d)\.linear\.", lambda match: f"hidden.{int(match.group(1)) - 1}."),
+        (r"^linear\.", "output."),
+    )
+
+    def __init__(self, input_keys: Sequence[str], output_keys: Sequence[str], dim: int, output_dim: int):
+        super().__init__(input_keys, output_keys)
+        self.hidden = nn.LayerList([nn.Linear(2, dim), nn.Linear(dim, dim), nn.Linear(dim, dim)])
+        self.output = glorot_uniform(nn.Linear(dim, output_dim))
+        for layer in self.hidden:
+            nn.initializer.KaimingUniform(nonlinearity="relu")(layer.weight)
+
+    def layers(self, x: Tensor) -> Tensor:
+        for layer in self.hidden:
+            x = F.relu(layer(x))
+        return self.output(x)
+
+    @staticmethod
+    def settings_of(state_dict: Dict[str, Any]) -> Dict[str, Any]:
+        return {"dim": state_dict["hidden.0.weight"].shape[1]} if "hidden.0.weight" in state_dict else {}
+
+
+class WganGpToyGenerator(PointNetwork, Generator):
+    """Generator of 2-D points.
+
+    Args:
+        input_keys: Name of the noise, such as ``("noise",)``.
+        output_keys: Name of the samples, such as ``("fake_data",)``.
+        dim: Width of the hidden layers.
+
+    Examples:
+        >>> import paddle
+        >>> generator = WganGpToyGenerator(("noise",), ("fake_data",), dim=16)
+        >>> generator({"noise": paddle.zeros([5, 2])})["fake_data"].shape
+        [5, 2]
+    """
+
+    latent_dim = 2
+
+    def __init__(self, input_keys: Sequence[str], output_keys: Sequence[str], dim: int = 512):
+        super().__init__(input_keys, output_keys, dim, output_dim=2)
+
+    def forward(self, x: Dict[str, Tensor]) -> Dict[str, Tensor]:
+        return {self.output_keys[0]: self.layers(x[self.input_keys[0]])}
+
+
+class WganGpToyDiscriminator(PointNetwork):
+    """Critic of 2-D points.
+
+    Args:
+        input_keys: Name of the samples, such as ``("data",)``.
+        output_keys: Name of the scores, such as ``("score",)``.
+        dim: Width of the hidden layers.
+
+    Examples:
+        >>> import paddle
+        >>> critic = WganGpToyDiscriminator(("data",), ("score",), dim=16)
+        >>> critic({"data": paddle.zeros([5, 2])})["score"].shape
+        [5]
+    """
+
+    def __init__(self, input_keys: Sequence[str], output_keys: Sequence[str], dim: int = 512):
+        super().__init__(input_keys, output_keys, dim, output_dim=1)
+
+    def forward(self, x: Dict[str, Tensor]) -> Dict[str, Tensor]:
+        return {self.output_keys[0]: self.layers(x[self.input_keys[0]]).squeeze(1)}
+
+
+# --8<-- [end:toy]
+
+
+# --8<-- [start:mnist]
+class WganGpMnistGenerator(Generator):
+    """Generator of MNIST digits: three transposed 5x5 convolutions, no normalisation.
+
+    Args:
+        input_keys: Name of the noise, such as ``("noise",)``.
+        output_keys: Name of the images, such as ``("fake_data",)``.
+        dim: Channels before the last layer; earlier layers have twice and four times as many.
+
+    Examples:
+        >>> import paddle
+        >>> generator = WganGpMnistGenerator(("noise",), ("fake_data",), dim=4)
+        >>> generator({"noise": paddle.zeros([5, 128])})["fake_data"].shape
+        [5, 784]
+    """
+
+    published_names = (
+        (r"^generator\.", ""),
+        (r"^linear1\.", "input."),
+        (r"^conv2d_transpose(\d)\.", lambda match: f"up.{int(match.group(1)) - 1}."),
+    )
+
+    def __init__(self, input_keys: Sequence[str], output_keys: Sequence[str], dim: int = 64):
+        super().__init__(input_keys, output_keys)
+        self.dim = dim
+        self.input = glorot_uniform(nn.Linear(LATENT_DIM, 4 * 4 * 4 * dim))
+        self.up = nn.LayerList(
+            [
+                he_uniform(nn.Conv2DTranspose(4 * dim, 2 * dim, 5, stride=2, padding="same")),
+                he_uniform(nn.Conv2DTranspose(2 * dim, dim, 5, stride=2, padding="same", output_padding=1)),
+                he_uniform(nn.Conv2DTranspose(dim, 1, 5, stride=2, padding="same")),
+            ]
+        )
+
+    def forward(self, x: Dict[str, Tensor]) -> Dict[str, Tensor]:
+        h = F.relu(self.input(x[self.input_keys[0]])).reshape([-1, 4 * self.dim, 4, 4])
+        h = F.relu(self.up[0](h))[:, :, :7, :7]  # 8x8 cut to 7x7, so that two doublings give 28x28
+        h = F.relu(self.up[1](h))
+        return {self.output_keys[0]: F.sigmoid(self.up[2](h)).reshape([-1, 784])}
+
+    @staticmethod
+    def settings_of(state_dict: Dict[str, Any]) -> Dict[str, Any]:
+        return {"dim": state_dict["up.2.weight"].shape[0]} if "up.2.weight" in state_dict else {}
+
+
+class WganGpMnistDiscriminator(Player):
+    """Critic of MNIST digits: three 5x5 convolutions of stride 2, no normalisation.
+
+    Args:
+        input_keys: Name of the images [N, 784] or [N, 1, 28, 28] in [0, 1], such as ``("data",)``.
+        output_keys: Name of the scores, such as ``("score",)``.
+        dim: Channels of the first layer; later layers have twice and four times as many.
+        negative_slope: Of the leaky rectifiers, 0.2 as the reference. Published weights bring theirs, 0.01.
+
+    Examples:
+        >>> import paddle
+        >>> critic = WganGpMnistDiscriminator(("data",), ("score",), dim=4)
+        >>> critic({"data": paddle.zeros([5, 784])})["score"].shape
+        [5]
+    """
+
+    published_names = (
+        (r"^discriminator\.", ""),
+        (r"^conv2d_(\d)\.", lambda match: f"down.{int(match.group(1)) - 1}."),
+        (r"^linear\.", "output."),
+    )
+
+    def __init__(
+        self, input_keys: Sequence[str], output_keys: Sequence[str], dim: int = 64, negative_slope: float = 0.2
+    ):
+        super().__init__(input_keys, output_keys)
+        self.negative_slope = negative_slope
+        self.down = nn.LayerList(
+            [
+                he_uniform(nn.Conv2D(1, dim, 5, stride=2, padding="same")),
+                he_uniform(nn.Conv2D(dim, 2 * dim, 5, stride=2, padding="same")),
+                he_uniform(nn.Conv2D(2 * dim, 4 * dim, 5, stride=2, padding="same")),
+            ]
+        )
+        self.output = glorot_uniform(nn.Linear(4 * 4 * 4 * dim, 1))
+        self.remember_arithmetic()
+
+    def forward(self, x: Dict[str, Tensor]) -> Dict[str, Tensor]:
+        h = x[self.input_keys[0]].reshape([-1, 1, 28, 28])
+        slope = 0.01 if self.published else self.negative_slope
+        for layer in self.down:
+            h = F.leaky_relu(layer(h), slope)
+        # Not flatten: it has no second-order gradient, which the gradient penalty needs.
+        return {self.output_keys[0]: self.output(h.reshape([h.shape[0], -1])).squeeze(1)}
+
+    @staticmethod
+    def settings_of(state_dict: Dict[str, Any]) -> Dict[str, Any]:
+        return {"dim": state_dict["down.0.weight"].shape[0]} if "down.0.weight" in state_dict else {}
+
+
+# --8<-- [end:mnist]
+
+
+# --8<-- [start:resnet]
+def upsample_nearest(x: Tensor) -> Tensor:
+    """Double height and width by repeating pixels."""
+    return F.interpolate(x, size=[2 * x.shape[2], 2 * x.shape[3]], mode="nearest")
+
+
+def upsample_shuffle(x: Tensor) -> Tensor:
+    """Double height and width as the published CIFAR-10 generator does: pixel shuffle of four copies.
+
+    In channel-first layout that permutes channels, so it is not nearest-neighbour up-sampling; weights trained with it
+    need it.
+    """
+    return F.pixel_shuffle(paddle.concat([x, x, x, x], axis=1), 2)
+
+
+class ConditionalBatchNorm2D(nn.Layer):
+    """Batch normalisation with a scale and an offset per class (Dumoulin et al. 2017, arXiv:1610.07629)."""
+
+    def __init__(self, channels: int, label_num: int):
+        super().__init__()
+        self.normalize = nn.BatchNorm2D(channels, weight_attr=False, bias_attr=False)
+        self.scale = self.create_parameter([label_num, channels], default_initializer=nn.initializer.Constant(1.0))
+        self.offset = self.create_parameter([label_num, channels], default_initializer=nn.initializer.Constant(0.0))
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        scale, offset = (F.embedding(labels, table).unsqueeze([2, 3]) for table in (self.scale, self.offset))
+        return self.normalize(x) * scale + offset
+
+
+class LayerNorm2D(nn.Layer):
+    """Layer normalisation over channels, height and width, with a scale and an offset per channel.
+
+    Written out of elementary operations, whose second-order gradients the gradient penalty needs.
+    """
+
+    def __init__(self, channels: int, epsilon: float = 1e-5):
+        super().__init__()
+        self.epsilon = epsilon
+        self.scale = self.create_parameter([channels, 1, 1], default_initializer=nn.initializer.Constant(1.0))
+        self.offset = self.create_parameter([channels, 1, 1], default_initializer=nn.initializer.Constant(0.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x - x.mean(axis=[1, 2, 3], keepdim=True)
+        variance = (x * x).mean(axis=[1, 2, 3], keepdim=True)
+        return x / paddle.sqrt(variance + self.epsilon) * self.scale + self.offset
+
+
+class ResidualBlock(nn.Layer):
+    """Pre-activation residual block of the WGAN-GP reference, with ``dim`` channels throughout.
+
+    Args:
+        dim: Channels.
+        resample: ``up`` (before the first convolution), ``down`` (mean of 2x2 after the second) or None.
+        normalize: Makes the normalisation of ``dim`` channels; None for none.
+        dim_in: Channels of the input where they differ; such a block is the first one of a critic, which has no
+            pre-activation.
+    """
+
+    def __init__(self, dim: int, resample: Optional[str] = None, normalize=None, dim_in: Optional[int] = None):
+        super().__init__()
+        self.resample = resample
+        self.preactivate = dim_in is None
+        self.norm1, self.norm2 = (normalize(dim), normalize(dim)) if normalize else (None, None)
+        self.conv1 = he_uniform(nn.Conv2D(dim_in or dim, dim, 3, padding=1))
+        self.conv2 = he_uniform(nn.Conv2D(dim, dim, 3, padding=1))
+        self.shortcut = glorot_uniform(nn.Conv2D(dim_in or dim, dim, 1)) if resample else None
+
+    def forward(self, x: Tensor, labels: Optional[Tensor] = None, upsample=upsample_nearest) -> Tensor:
+        h = self.activate(self.norm1, x, labels) if self.preactivate else x
+        h = self.conv1(upsample(h) if self.resample == "up" else h)
+        h = self.conv2(self.activate(self.norm2, h, labels))
+        if self.resample == "down":
+            # The mean commutes with a 1x1 convolution, which costs a quarter on the smaller image.
+            return F.avg_pool2d(h, 2) + self.shortcut(F.avg_pool2d(x, 2))
+        return h + (self.shortcut(upsample(x)) if self.resample == "up" else x)
+
+    @staticmethod
+    def activate(norm: Optional[nn.Layer], x: Tensor, labels: Optional[Tensor]) -> Tensor:
+        if norm is not None:
+            x = norm(x, labels) if isinstance(norm, ConditionalBatchNorm2D) else norm(x)
+        return F.relu(x)
+
+
+class WganGpCifar10Generator(Generator):
+    """Residual generator of 32x32 colour images: 4x4, then three blocks that double the size.
+
+    Args:
+        input_keys: Names of the noise and of the labels, such as ``("noise", "labels")``.
+        output_keys: Name of the images, such as ``("fake_data",)``.
+        dim: Channels of every block.
+        label_num: Number of classes.
+        use_label: Whether the blocks' normalisation has a scale and an offset per class.
+        normalize: Whether there is batch normalisation.
+
+    Raises:
+        ValueError: With labels but without the normalisation that they act through.
+
+    Examples:
+        >>> import paddle
+        >>> generator = WganGpCifar10Generator(("noise", "labels"), ("fake_data",), dim=4, use_label=True)
+        >>> inputs = {"noise": paddle.zeros([5, 128]), "labels": paddle.zeros([5], "int64")}
+        >>> generator(inputs)["fake_data"].shape
+        [5, 3072]
+    """
+
+    published_names = (
+        (r"^generator\.", ""),
+        (r"^linear1\.", "input."),
+        (r"^ResidualBlocks\.", "blocks."),
+        (r"\.conv_shortcut\.conv2D\.", ".shortcut."),
+        (r"\.conv_1\.conv2D\.", ".conv1."),
+        (r"\.conv_2\.", ".conv2."),
+        (r"\.normalize(\d)\.normalize\.mean$", r".norm\1.normalize._mean"),
+        (r"\.normalize(\d)\.normalize\.var$", r".norm\1.normalize._variance"),
+        (r"\.normalize(\d)\.normalize\.", r".norm\1."),
+        (r"^Normalize\.normalize\.", "norm."),
+        (r"^conv\.", "output."),
+    )
+
+    def __init__(
+        self,
+        input_keys: Sequence[str],
+        output_keys: Sequence[str],
+        dim: int = 128,
+        label_num: int = 10,
+        use_label: bool = False,
+        normalize: bool = True,
+    ):
+        super().__init__(input_keys if use_label else input_keys[:1], output_keys)
+        if use_label and not normalize:
+            raise ValueError("use_label=true needs normalize=true: the generator's labels act through it.")
+        self.dim = dim
+        self.label_num = label_num if use_label else 0
+        norm = (lambda n: ConditionalBatchNorm2D(n, label_num)) if use_label else nn.BatchNorm2D
+        self.input = glorot_uniform(nn.Linear(LATENT_DIM, 4 * 4 * dim))
+        self.blocks = nn.LayerList([ResidualBlock(dim, "up", norm if normalize else None) for _ in range(3)])
+        self.norm = nn.BatchNorm2D(dim) if normalize else None
+        self.output = glorot_uniform(nn.Conv2D(dim, 3, 3, padding=1))
+        self.remember_arithmetic()
+
+    def forward(self, x: Dict[str, Tensor]) -> Dict[str, Tensor]:
+        labels = x[self.input_keys[1]] if self.label_num else None
+        upsample = upsample_shuffle if self.published else upsample_nearest
+        h = self.input(x[self.input_keys[0]]).reshape([-1, self.dim, 4, 4])
+        for block in self.blocks:
+            h = block(h, labels, upsample)
+        h = ResidualBlock.activate(self.norm, h, None)
+        return {self.output_keys[0]: F.tanh(self.output(h)).reshape([-1, 3072])}
+
+    @staticmethod
+    def settings_of(state_dict: Dict[str, Any]) -> Dict[str, Any]:
+        if "blocks.0.conv1.weight" not in state_dict:
+            return {}
+        settings = {"dim": state_dict["blocks.0.conv1.weight"].shape[0]}
+        settings["use_label"] = "blocks.0.norm1.scale" in state_dict
+        if settings["use_label"]:
+            settings["label_num"] = state_dict["blocks.0.norm1.scale"].shape[0]
+        settings["normalize"] = "norm.weight" in state_dict
+        return settings
+
+
+class WganGpCifar10Discriminator(Player):
+    """Residual critic of 32x32 colour images, with an ACGAN head where labels are used.
+
+    Args:
+        input_keys: Name of the images [N, 3072] or [N, 3, 32, 32] in [-1, 1], such as ``("data",)``.
+        output_keys: Names of the scores [N] and of the class logits [N, label_num], such as
+            ``("score", "class_logits")``.
+        dim: Channels of every block.
+        label_num: Number of classes.
+        use_label: Whether there is a classifier beside the score.
+        normalize: Whether there is layer normalisation (batch normalisation would make the penalty's per-sample
+            gradients depend on the other samples).
+
+    Examples:
+        >>> import paddle
+        >>> critic = WganGpCifar10Discriminator(("data",), ("score", "class_logits"), dim=4, use_label=True)
+        >>> {key: value.shape for key, value in critic({"data": paddle.zeros([5, 3072])}).items()}
+        {'score': [5], 'class_logits': [5, 10]}
+    """
+
+    def __init__(
+        self,
+        input_keys: Sequence[str],
+        output_keys: Sequence[str],
+        dim: int = 128,
+        label_num: int = 10,
+        use_label: bool = False,
+        normalize: bool = False,
+    ):
+        super().__init__(input_keys, output_keys if use_label else output_keys[:1])
+        norm = LayerNorm2D if normalize else None
+        self.blocks = nn.LayerList(
+            [
+                ResidualBlock(dim, "down", norm, dim_in=3),
+                ResidualBlock(dim, "down", norm),
+                ResidualBlock(dim, None, norm),
+                ResidualBlock(dim, None, norm),
+            ]
+        )
+        self.output = glorot_uniform(nn.Linear(dim, 1))
+        self.classify = glorot_uniform(nn.Linear(dim, label_num)) if use_label else None
+
+    def forward(self, x: Dict[str, Tensor]) -> Dict[str, Tensor]:
+        h = x[self.input_keys[0]].reshape([-1, 3, 32, 32])
+        for block in self.blocks:
+            h = block(h)
+        h = F.relu(h).mean(axis=[2, 3])
+        outputs = [self.output(h).squeeze(1)] + ([self.classify(h)] if self.classify else [])
+        return dict(zip(self.output_keys, outputs))
+
+    @staticmethod
+    def settings_of(state_dict: Dict[str, Any]) -> Dict[str, Any]:
+        if "blocks.0.conv1.weight" not in state_dict:
+            return {}
+        return {
+            "dim": state_dict["blocks.0.conv1.weight"].shape[0],
+            "use_label": "classify.weight" in state_dict,
+            "normalize": "blocks.1.norm1.scale" in state_dict,
+        }
+
+
+# --8<-- [end:resnet]
+
+
+# --8<-- [start:dcgan]
+class WganGpCifar10DcganGenerator(Generator):
+    """DCGAN-shaped generator of 32x32 colour images: three transposed 5x5 convolutions with batch normalisation.
+
+    Args:
+        input_keys: Name of the noise, such as ``("noise",)``.
+        output_keys: Name of the images, such as ``("fake_data",)``.
+        dim: Channels before the last layer; earlier layers have twice and four times as many.
+
+    Examples:
+        >>> import paddle
+        >>> generator = WganGpCifar10DcganGenerator(("noise",), ("fake_data",), dim=4)
+        >>> generator({"noise": paddle.zeros([5, 128])})["fake_data"].shape
+        [5, 3072]
+    """
+
+    def __init__(self, input_keys: Sequence[str], output_keys: Sequence[str], dim: int = 128):
+        super().__init__(input_keys[:1], output_keys)
+        self.dim = dim
+        self.input = glorot_uniform(nn.Linear(LATENT_DIM, 4 * 4 * 4 * dim))
+        self.input_norm = nn.BatchNorm1D(4 * 4 * 4 * dim)
+        widths = [4 * dim, 2 * dim, dim, 3]
+        self.up = nn.LayerList(
+            [
+                he_uniform(nn.Conv2DTranspose(width, following, 5, stride=2, padding=2, output_padding=1))
+                for width, following in zip(widths, widths[1:])
+            ]
+        )
+        self.norms = nn.LayerList([nn.BatchNorm2D(2 * dim), nn.BatchNorm2D(dim)])
+
+    def forward(self, x: Dict[str, Tensor]) -> Dict[str, Tensor]:
+        h = F.relu(self.input_norm(self.input(x[self.input_keys[0]]))).reshape([-1, 4 * self.dim, 4, 4])
+        for layer, norm in zip(self.up, self.norms):
+            h = F.relu(norm(layer(h)))
+        return {self.output_keys[0]: F.tanh(self.up[2](h)).reshape([-1, 3072])}
+
+    @staticmethod
+    def settings_of(state_dict: Dict[str, Any]) -> Dict[str, Any]:
+        return {"dim": state_dict["up.2.weight"].shape[0]} if "up.2.weight" in state_dict else {}
+
+
+class WganGpCifar10DcganDiscriminator(Player):
+    """DCGAN-shaped critic of 32x32 colour images: three 5x5 convolutions of stride 2, no normalisation.
+
+    Args:
+        input_keys: Name of the images [N, 3072] or [N, 3, 32, 32] in [-1, 1], such as ``("data",)``.
+        output_keys: Name of the scores, such as ``("score",)``.
+        dim: Channels of the first layer; later layers have twice and four times as many.
+
+    Examples:
+        >>> import paddle
+        >>> critic = WganGpCifar10DcganDiscriminator(("data",), ("score",), dim=4)
+        >>> critic({"data": paddle.zeros([5, 3072])})["score"].shape
+        [5]
+    """
+
+    def __init__(self, input_keys: Sequence[str], output_keys: Sequence[str], dim: int = 128):
+        super().__init__(input_keys, output_keys[:1])
+        widths = [3, dim, 2 * dim, 4 * dim]
+        self.down = nn.LayerList(
+            [
+                he_uniform(nn.Conv2D(width, following, 5, stride=2, padding=2))
+                for width, following in zip(widths, widths[1:])
+            ]
+        )
+        self.output = glorot_uniform(nn.Linear(4 * 4 * 4 * dim, 1))
+
+    def forward(self, x: Dict[str, Tensor]) -> Dict[str, Tensor]:
+        h = x[self.input_keys[0]].reshape([-1, 3, 32, 32])
+        for layer in self.down:
+            h = F.leaky_relu(layer(h), 0.2)
+        return {self.output_keys[0]: self.output(h.reshape([h.shape[0], -1])).squeeze(1)}
+
+    @staticmethod
+    def settings_of(state_dict: Dict[str, Any]) -> Dict[str, Any]:
+        return {"dim": state_dict["down.0.weight"].shape[0]} if "down.0.weight" in state_dict else {}
+
+
+# --8<-- [end:dcgan]

@@ -1,0 +1,86 @@
+"""The command line: a configuration is checked before anything is loaded, and errors are messages."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import tempfile
+from typing import Any
+from typing import Callable
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+from omegaconf import OmegaConf
+from ppsci.utils import logger
+from ppsci.utils import misc
+
+from ppsci_gan import config as schema
+from ppsci_gan import device
+from ppsci_gan.errors import InputError
+
+INPUT_ERROR_EXIT_CODE = 2
+
+
+class InitCallback(Callback):
+    """Check the configuration, then set up device, seed and logger; named in ``conf/gan_default.yaml``.
+
+    Takes the place of ppsci's own callback, whose schema knows neither ``npu`` nor the keys of adversarial training.
+    """
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Check, before Hydra makes a folder. Ends the process with exit code 2 where something is wrong."""
+        # Hydra turns exceptions of a callback into warnings and goes on, so an error must end the process here.
+        explain_errors(_check)(config)
+
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Set up what every script needs before its ``main``."""
+        explain_errors(_set_up)(config)
+
+
+def explain_errors(function: Callable) -> Callable:
+    """Decorate a command so that what the user can fix is one message and exit code 2, not a traceback.
+
+    Args:
+        function: The command, such as a script's ``main``.
+
+    Examples:
+        >>> from ppsci_gan.cli import explain_errors
+        >>> explain_errors(lambda: 1)()
+        1
+    """
+
+    @functools.wraps(function)
+    def command(*args, **kwargs):
+        try:
+            return function(*args, **kwargs)
+        except (InputError, FloatingPointError) as error:
+            message = str(error)
+        except OSError as error:
+            if error.filename is None:
+                raise
+            message = f"{error.filename}: {error.strerror}."
+        print(f"Error: {message}", file=sys.stderr)
+        sys.exit(INPUT_ERROR_EXIT_CODE)
+
+    return command
+
+
+def _check(config: DictConfig) -> None:
+    values = OmegaConf.to_container(OmegaConf.masked_copy(config, [k for k in config if k != "hydra"]), resolve=True)
+    schema.check(values)
+    device.select(config.device)
+    try:
+        os.makedirs(config.output_dir, exist_ok=True)
+        tempfile.TemporaryFile(dir=config.output_dir).close()
+    except OSError as error:
+        raise InputError(
+            f"output_dir={config.output_dir}: nothing can be written there ({error.strerror}). Choose another folder."
+        ) from error
+
+
+def _set_up(config: DictConfig) -> None:
+    logger.init_logger("ppsci", os.path.join(config.output_dir, f"{config.mode}.log"), config.log_level)
+    device.tune_cpu()
+    logger.info(f"device={config.device}: running on {device.select(config.device)}")
+    misc.set_random_seed(config.seed)

@@ -1,0 +1,198 @@
+"""What a configuration may hold: ppsci's schema, and the keys of adversarial training.
+
+Defaults are in ``conf/``; these classes only check. An unknown key or an impossible value is refused by name.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from typing import Dict
+from typing import List
+from typing import Optional
+from typing import Union
+
+from omegaconf import DictConfig
+from omegaconf import OmegaConf
+from ppsci.utils import config as ppsci_config
+from pydantic import BaseModel
+from pydantic import ConfigDict
+from pydantic import Field
+from pydantic import NonNegativeFloat
+from pydantic import NonNegativeInt
+from pydantic import PositiveFloat
+from pydantic import PositiveInt
+from pydantic import ValidationError
+from pydantic import model_validator
+from typing_extensions import Annotated
+from typing_extensions import Literal
+
+from ppsci_gan import device
+from ppsci_gan.errors import InputError
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Strict(BaseModel):
+    """A group whose unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Network(Strict):
+    """``MODEL.gen_net`` and ``MODEL.dis_net``: arguments of the network's class."""
+
+    input_keys: List[str]
+    output_keys: List[str]
+    dim: PositiveInt
+    label_num: Optional[PositiveInt] = None
+    use_label: bool = False
+    normalize: Optional[bool] = None
+    negative_slope: Optional[Share] = None
+
+
+class Model(Strict):
+    """``MODEL``."""
+
+    architecture: Optional[Literal["resnet", "dcgan"]] = None
+    gen_net: Network
+    dis_net: Network
+
+
+class Data(Strict):
+    """``DATA``."""
+
+    name: Optional[Literal["8gaussians", "25gaussians", "swissroll"]] = None
+    num_samples: Optional[PositiveInt] = None
+    data_path: Optional[str] = None
+    dequantize: Optional[bool] = None
+
+
+class Loss(Strict):
+    """``LOSS``: arguments of the objective."""
+
+    penalty_weight: NonNegativeFloat
+    penalty_target: NonNegativeFloat
+    penalty_one_sided: bool
+    penalty_interval: PositiveInt
+    acgan_scale: NonNegativeFloat = 0.0
+    acgan_scale_g: NonNegativeFloat = 0.0
+
+
+class Adam(Strict):
+    """``TRAIN.optimizer``."""
+
+    beta1: Share
+    beta2: Share
+
+
+class Schedule(Strict):
+    """``TRAIN.lr_scheduler_gen`` and ``TRAIN.lr_scheduler_dis``: linear from one rate to the other."""
+
+    learning_rate: PositiveFloat
+    end_lr: NonNegativeFloat
+
+
+class Train(ppsci_config.TrainConfig, Strict):
+    """``TRAIN``."""
+
+    epochs: PositiveInt
+    iters_per_epoch: PositiveInt
+    batch_size: PositiveInt
+    gen_batch_multiple: PositiveInt
+    n_critic: PositiveInt
+    sample_freq: NonNegativeInt
+    optimizer: Adam
+    lr_scheduler_gen: Schedule
+    lr_scheduler_dis: Schedule
+    update_freq: Literal[1]
+    pretrained_gen_model_path: Optional[str] = None
+    pretrained_dis_model_path: Optional[str] = None
+    pretrained_model_path: None = None
+
+
+class Eval(ppsci_config.EvalConfig, Strict):
+    """``EVAL``."""
+
+    num_samples: PositiveInt
+    batch_size: PositiveInt
+    pretrained_gen_model_path: Optional[str] = None
+    pretrained_dis_model_path: Optional[str] = None
+    pretrained_model_path: None = None
+
+
+class Infer(ppsci_config.InferConfig, Strict):
+    """``INFER``."""
+
+    num_images: PositiveInt
+    batch_size: PositiveInt
+    with_onnx: bool
+    pretrained_gen_model_path: Optional[str] = None
+    pretrained_model_path: None = None
+
+
+class Visual(Strict):
+    """``VIS``: the pictures."""
+
+    num_images: PositiveInt
+
+
+class Config(ppsci_config.SolverConfig, Strict):
+    """The whole configuration of a WGAN-GP example."""
+
+    output_dir: str
+    device: Annotated[str, Field(pattern=f"^({device.PATTERN.pattern})$")]
+    use_amp: Literal[False]
+    to_static: Literal[False]
+    wandb_config: Dict[str, Any] = {}
+    MODEL: Model
+    DATA: Data
+    LOSS: Loss
+    TRAIN: Train
+    EVAL: Eval
+    INFER: Infer
+    VIS: Visual
+
+    @model_validator(mode="after")
+    def weights_are_given(self):
+        """Evaluation and export are of given weights, never of random ones."""
+        for mode, group in (("eval", "EVAL"), ("export", "INFER")):
+            if self.mode == mode and getattr(self, group).pretrained_gen_model_path is None:
+                raise ValueError(
+                    f"{group}.pretrained_gen_model_path is not set: mode={mode} needs a file, a URL or a checkpoint."
+                )
+        return self
+
+
+def check(cfg: Union[DictConfig, Dict[str, Any]]) -> None:
+    """Refuse a configuration with unknown keys or impossible values.
+
+    Args:
+        cfg: The composed configuration, without Hydra's own group.
+
+    Raises:
+        InputError: Names each offending key, its value and what is allowed.
+
+    Examples:
+        >>> from ppsci_gan import config
+        >>> config.check({"mode": "evaluate"})
+        Traceback (most recent call last):
+            ...
+        ppsci_gan.errors.InputError: This configuration cannot be run:
+          mode=evaluate: Input should be 'train', 'eval', 'export' or 'infer'
+        ...
+    """
+    values = OmegaConf.to_container(cfg, resolve=True) if isinstance(cfg, DictConfig) else cfg
+    try:
+        Config(**values)
+    except ValidationError as error:
+        raise InputError("\n  ".join(["This configuration cannot be run:", *map(_line, error.errors())])) from None
+
+
+def _line(error: Dict[str, Any]) -> str:
+    key = ".".join(map(str, error["loc"]))
+    if error["type"] == "missing":
+        return f"{key}: missing"
+    if error["type"] == "extra_forbidden":
+        return f"{key}: unknown key"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{key}={error['input']}: {message}" if key else message

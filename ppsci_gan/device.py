@@ -1,0 +1,126 @@
+"""Which device, and making the CPU fast: chosen once, before the first computation."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Mapping
+
+import paddle
+from ppsci.utils import logger
+
+from ppsci_gan.errors import InputError
+
+PATTERN = re.compile(r"(auto|cpu|gpu|npu|xpu)(?::(\d+))?")
+
+_MISSING = {
+    "gpu": "install the GPU build (paddlepaddle-gpu) and check that nvidia-smi shows the card",
+    "xpu": "install the XPU build of Paddle (paddlepaddle-xpu)",
+    "npu": "install the Ascend plug-in (paddle-custom-npu) and CANN; Paddle finds plug-ins in its own "
+    "paddle_custom_device folder and in CUSTOM_DEVICE_ROOT",
+}
+
+
+def count(kind: str) -> int:
+    """Return how many devices of a kind Paddle can use here.
+
+    Args:
+        kind: ``cpu``, ``gpu``, ``npu`` or ``xpu``.
+
+    Examples:
+        >>> from ppsci_gan import device
+        >>> device.count("cpu")
+        1
+    """
+    if kind == "cpu":
+        return 1
+    if kind == "gpu":
+        return paddle.device.cuda.device_count() if paddle.is_compiled_with_cuda() else 0
+    if kind == "xpu":
+        return paddle.device.xpu.device_count() if paddle.is_compiled_with_xpu() else 0
+    return sum(name.split(":")[0] == kind for name in paddle.device.get_available_custom_device() or [])
+
+
+def select(name: str = "auto") -> str:
+    """Make a device Paddle's current one and say which.
+
+    Args:
+        name: ``auto``, ``cpu``, ``gpu``, ``npu`` or ``xpu``, with an optional ``:index``. ``auto`` takes npu, then
+            gpu, then xpu, then cpu.
+
+    Returns:
+        Paddle's name of the device, such as ``gpu:0`` or ``cpu``.
+
+    Raises:
+        InputError: The name is unknown or that device is not here. There is no silent fall-back to the CPU.
+
+    Examples:
+        >>> from ppsci_gan import device
+        >>> device.select("cpu")
+        'cpu'
+    """
+    match = PATTERN.fullmatch(name)
+    if match is None:
+        raise InputError(f"device={name}: write auto, cpu, gpu, npu or xpu, with an optional :index, such as gpu:0.")
+    kind, index = match.group(1), int(match.group(2) or os.environ.get("FLAGS_selected_gpus", "0").split(",")[0])
+    if kind == "auto":
+        kind = next(kind for kind in ("npu", "gpu", "xpu", "cpu") if count(kind))
+    if count(kind) <= index and kind != "cpu":
+        found = f"only {count(kind)} here" if count(kind) else f"none here: {_MISSING[kind]}"
+        raise InputError(f"device={name}: {kind}:{index} is not available, {found}. device=auto takes what there is.")
+    paddle.device.set_device("cpu" if kind == "cpu" else f"{kind}:{index}")
+    return paddle.device.get_device()
+
+
+def usable_cores() -> int:
+    """Return how many CPU cores this process may use: its affinity, cut by the container's quota.
+
+    Examples:
+        >>> from ppsci_gan import device
+        >>> device.usable_cores() >= 1
+        True
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = Path("/sys/fs/cgroup/cpu.max")
+    if quota.is_file():
+        limit, period = quota.read_text().split()
+        if limit != "max":
+            cores = min(cores, max(1, int(limit) // int(period)))
+    return cores
+
+
+def tune_cpu() -> None:
+    """Choose the fast BLAS path and the number of threads, unless the environment already does.
+
+    Paddle's wheel carries an MKL that picks a slow path on AMD processors, and Paddle uses one thread unless told
+    otherwise. Both cost a factor of three together. What the user set (``MKL_DEBUG_CPU_TYPE``, ``OMP_NUM_THREADS``,
+    ``MKL_NUM_THREADS``) is left alone. Takes effect only before the first matrix product of the process.
+
+    Examples:
+        >>> from ppsci_gan import device
+        >>> device.tune_cpu()
+    """
+    chosen = []
+    if _is_amd() and "MKL_DEBUG_CPU_TYPE" not in os.environ:
+        os.environ["MKL_DEBUG_CPU_TYPE"] = "5"
+        chosen.append("MKL_DEBUG_CPU_TYPE=5 (AMD processor)")
+    if not {"OMP_NUM_THREADS", "MKL_NUM_THREADS"} & set(_users_environment()):
+        ranks = int(os.environ.get("PADDLE_LOCAL_SIZE", "1"))
+        threads = max(1, usable_cores() // ranks)
+        paddle.base.core.set_num_threads(threads)
+        chosen.append(f"{threads} thread{'s' * (threads > 1)}")
+    logger.info(f"CPU settings: {', '.join(chosen) or 'as the environment says'}.")
+
+
+def _users_environment() -> Mapping[str, str]:
+    """Return the environment that the process was started with: importing Paddle sets OMP_NUM_THREADS=1 itself."""
+    started = Path("/proc/self/environ")
+    if not started.is_file():
+        return {name: value for name, value in os.environ.items() if (name, value) != ("OMP_NUM_THREADS", "1")}
+    return dict(entry.split("=", 1) for entry in started.read_text(errors="replace").split("\0") if "=" in entry)
+
+
+def _is_amd() -> bool:
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpuinfo.is_file() and "AuthenticAMD" in cpuinfo.read_text()

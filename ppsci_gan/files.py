@@ -1,0 +1,53 @@
+"""Finding files, and writing them whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator
+from typing import Union
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@contextmanager
+def atomic(path: Union[str, os.PathLike]) -> Iterator[Path]:
+    """Give a temporary path beside the target, which becomes the target only if the block succeeds.
+
+    Args:
+        path: The file to write; its folder is made.
+
+    Examples:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from ppsci_gan.files import atomic
+        >>> target = Path(tempfile.mkdtemp()) / "a.txt"
+        >>> with atomic(target) as path:
+        ...     _ = path.write_text("whole or not at all")
+        >>> target.read_text()
+        'whole or not at all'
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{os.getpid()}.{target.name}")  # the suffix stays: libraries go by it
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def locate(path: Union[str, os.PathLike]) -> Path:
+    """Return a path as the user means it: from the current folder, or else from the repository's root.
+
+    Args:
+        path: Absolute or relative; ``~`` is the home folder.
+
+    Examples:
+        >>> from ppsci_gan.files import locate
+        >>> locate("no/such/file").as_posix()
+        'no/such/file'
+    """
+    path = Path(path).expanduser()
+    return path if path.exists() or not (REPOSITORY / path).exists() else REPOSITORY / path

@@ -1,0 +1,75 @@
+"""What goes into a generator: noise and, for a conditional one, labels. Nothing is drawn inside a forward pass."""
+
+from __future__ import annotations
+
+from typing import Dict
+from typing import Optional
+
+import numpy as np
+import paddle
+from paddle import nn
+from paddle.static import InputSpec
+
+
+def sample(generator: nn.Layer, num_samples: int, labels: Optional[paddle.Tensor] = None) -> Dict[str, paddle.Tensor]:
+    """Draw a training batch of inputs on the current device, from Paddle's random stream.
+
+    Args:
+        generator: Has ``latent_dim``, ``label_num`` (0 where it takes no labels) and ``input_keys``.
+        num_samples: Size of the batch.
+        labels: int64 [num_samples]; uniform random ones by default. Ignored by a generator without labels.
+
+    Returns:
+        ``noise`` ~ N(0, 1), float32 [num_samples, latent_dim], and ``labels``, under the generator's own keys.
+
+    Examples:
+        >>> from types import SimpleNamespace
+        >>> from ppsci_gan import latent
+        >>> generator = SimpleNamespace(latent_dim=2, label_num=0, input_keys=("noise",))
+        >>> latent.sample(generator, 4)["noise"].shape
+        [4, 2]
+    """
+    values = [paddle.randn([num_samples, generator.latent_dim])]
+    if generator.label_num:
+        values.append(paddle.randint(0, generator.label_num, [num_samples]) if labels is None else labels)
+    return dict(zip(generator.input_keys, values))
+
+
+def fixed(generator: nn.Layer, num_samples: int, seed: int) -> Dict[str, np.ndarray]:
+    """Return the inputs of a seed: the same on every device, with labels in equal shares (0, 1, 2, ..., 0, 1, ...).
+
+    Args:
+        generator: As for ``sample``.
+        num_samples: How many.
+        seed: Any non-negative integer.
+
+    Examples:
+        >>> from types import SimpleNamespace
+        >>> from ppsci_gan import latent
+        >>> generator = SimpleNamespace(latent_dim=2, label_num=3, input_keys=("noise", "labels"))
+        >>> latent.fixed(generator, 5, seed=0)["labels"].tolist()
+        [0, 1, 2, 0, 1]
+    """
+    values = [np.random.default_rng(seed).standard_normal((num_samples, generator.latent_dim), dtype=np.float32)]
+    if generator.label_num:
+        values.append(np.arange(num_samples, dtype=np.int64) % generator.label_num)
+    return dict(zip(generator.input_keys, values))
+
+
+def input_spec(generator: nn.Layer) -> Dict[str, InputSpec]:
+    """Return the shapes that an exported generator takes, any batch size.
+
+    Args:
+        generator: As for ``sample``.
+
+    Examples:
+        >>> from types import SimpleNamespace
+        >>> from ppsci_gan import latent
+        >>> generator = SimpleNamespace(latent_dim=2, label_num=0, input_keys=("noise",))
+        >>> latent.input_spec(generator)["noise"].shape
+        (-1, 2)
+    """
+    specs = [InputSpec([None, generator.latent_dim], "float32", generator.input_keys[0])]
+    if generator.label_num:
+        specs.append(InputSpec([None], "int64", generator.input_keys[1]))
+    return dict(zip(generator.input_keys, specs))

@@ -1,0 +1,500 @@
+"""AdversarialSolver: one ppsci Solver that trains two players in turn."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import resource
+import signal
+import sys
+import time
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from typing import Callable
+from typing import Dict
+from typing import Iterator
+from typing import List
+from typing import NamedTuple
+from typing import Optional
+
+import numpy as np
+import paddle
+import ppsci
+from omegaconf import DictConfig
+from paddle import Tensor
+from paddle import nn
+from ppsci.utils import ema
+from ppsci.utils import logger
+from ppsci.utils import misc
+
+from ppsci_gan import device
+from ppsci_gan import latent
+from ppsci_gan import plots
+from ppsci_gan import weights
+from ppsci_gan.data.batches import shuffled_batches
+from ppsci_gan.errors import InputError
+from ppsci_gan.files import atomic
+
+
+class Phase(NamedTuple):
+    """A part of an iteration, in which one player learns.
+
+    Attributes:
+        name: Such as ``critic``; the constraint of this name, if there is one, gives the real data.
+        player: The network whose parameters are updated.
+        optimizer: Its optimizer.
+        loss: Maps (output_dict, label_dict, weight_dict) to a dict of scalars: ``loss`` is minimised, the others are
+            logged. output_dict holds the constraint's outputs, the generator's ``fake_data`` and ``update``, how many
+            updates this phase had before.
+        batch_size: Number of generated samples.
+        updates: Updates per iteration.
+    """
+
+    name: str
+    player: nn.Layer
+    optimizer: paddle.optimizer.Optimizer
+    loss: ppsci.loss.FunctionalLoss
+    batch_size: int
+    updates: int = 1
+
+
+class Score(NamedTuple):
+    """The score that chooses the best checkpoint.
+
+    Attributes:
+        name: ``<metric>.<key>``, as ``Solver.eval`` reports it.
+        higher_is_better: Its right direction.
+    """
+
+    name: str
+    higher_is_better: bool
+
+    def better(self, value: float, than: Optional[float]) -> bool:
+        """Whether a value beats another; anything beats None."""
+        return than is None or (value > than if self.higher_is_better else value < than)
+
+
+class Players(ppsci.arch.ModelList):
+    """Both networks; a forward pass runs those whose inputs are given.
+
+    So evaluation, prediction and export, which give noise, run the generator alone.
+    """
+
+    def forward(self, x: Dict[str, Tensor]) -> Dict[str, Tensor]:
+        outputs = {}
+        for model in self.model_list:
+            if set(model.input_keys) <= set(x):
+                outputs.update(model(x))
+        return outputs
+
+
+class GeneratorAverage(ema.ExponentialMovingAverage):
+    """ppsci's moving average, extended to the buffers: batch-norm statistics must match the averaged weights."""
+
+    @paddle.no_grad()
+    def update(self):
+        """Move the average one step towards the generator."""
+        for name, value in itertools.chain(self.model.named_parameters(), self.model.named_buffers()):
+            if paddle.is_floating_point(value):
+                self._update_fn_(self.params_shadow[name], value, self.n_avg)
+        self.n_avg += 1
+
+
+class AdversarialSolver(ppsci.solver.Solver):
+    """Train a generator against its critic, phase by phase.
+
+    One iteration runs every phase, ``updates`` times each: for WGAN-GP ``n_critic`` critic updates and one generator
+    update. Evaluation, prediction, VisualDL, TensorBoard and W&B are ``ppsci.solver.Solver``'s.
+
+    Everything random in an iteration follows from (seed, iteration), and so does the position in the data. A checkpoint
+    therefore continues a run exactly: on the CPU bit by bit.
+
+    Args:
+        generator: Maps ``noise`` (and ``labels``) to its first output key; see ``ppsci_gan.latent``.
+        phases: What an iteration does, in order.
+        constraint: Real data by phase name.
+        validator: As for ``ppsci.solver.Solver``.
+        score: Chooses the best checkpoint while training.
+        draw: ``draw(samples, path)`` makes a picture of the fixed latent's samples (array [N, ...]).
+        cfg: Configuration; read as ``ppsci.solver.Solver`` does, and ``TRAIN.sample_freq``, ``VIS.num_images``.
+
+    Examples:
+        See ``examples/wgangp/wgangp_toy.py``.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Layer,
+        phases: List[Phase] = (),
+        constraint: Optional[Dict[str, ppsci.constraint.Constraint]] = None,
+        validator: Optional[Dict[str, ppsci.validate.Validator]] = None,
+        score: Optional[Score] = None,
+        draw: Optional[Callable[[np.ndarray, str], None]] = None,
+        *,
+        cfg: DictConfig,
+    ):
+        self.generator = generator
+        self.phases = phases
+        self.score = score
+        self.draw = draw
+        self.players = {phase.name: phase.player for phase in phases}
+        others = [player for player in self.players.values() if player is not generator]
+        super().__init__(Players((generator, *others)), constraint, validator=validator, cfg=cfg)
+        self.optimizer = ppsci.optimizer.OptimizerList(tuple(phase.optimizer for phase in phases))
+        self.seed = cfg.seed
+        self.sample_freq = cfg.TRAIN.sample_freq
+        self.num_fixed = cfg.VIS.num_images
+        self.ema_model = GeneratorAverage(generator, cfg.TRAIN.ema.decay) if cfg.TRAIN.ema.use_ema else None
+        self.best: Dict[str, Optional[float]] = {"raw": None, "averaged": None}
+        self.train_epoch_func = train_epoch
+        self.interrupted = False
+        if self.resume_path is not None:
+            self.load_checkpoint(self.resume_path)
+
+    def _parse_params_from_cfg(self, cfg: DictConfig):
+        super()._parse_params_from_cfg(cfg)
+        self.device = device.select(cfg.device)
+        # ppsci would load these itself, by unpickling and without the random states.
+        self.resume_path, self.checkpoint_path, self.pretrained_model_path = cfg.TRAIN.checkpoint_path, None, None
+
+    # --- training ---
+
+    def train(self) -> None:
+        """Train from where the run stands to its end; Ctrl-C saves a checkpoint first.
+
+        Raises:
+            FloatingPointError: A loss is no longer finite. The last checkpoint is from before.
+        """
+        self.max_steps = self.epochs * self.iters_per_epoch
+        self._open_data()
+        self._prepare_scalars()
+        self.model.train()
+        logger.info(f"Training from iteration {self.global_step} to {self.max_steps}, into {self.output_dir}")
+        with self._catch_interrupt():
+            while self.global_step < self.max_steps and not self.interrupted:
+                epoch = self.global_step // self.iters_per_epoch + 1
+                self.train_epoch_func(self, epoch, self.log_freq)
+                if not self.interrupted:
+                    self._finish_epoch(epoch)
+                self.save_checkpoint("latest")
+        if self.interrupted:
+            path = Path(self.output_dir, "checkpoints", "latest")
+            logger.message(f"Stopped after iteration {self.global_step}. Go on with TRAIN.checkpoint_path={path}")
+            sys.exit(130)
+        self._plot_curves()
+
+    def run_iteration(self) -> Dict[str, Tensor]:
+        """Run every phase once; returns its terms by ``<phase>/<term>``, still on the device."""
+        misc.set_random_seed(self._iteration_seed())
+        terms: Dict[str, Tensor] = {}
+        for phase in self.phases:
+            with self._only_learning(phase.player):
+                for update in range(phase.updates):
+                    losses = self._update(phase, self.global_step * phase.updates + update)
+            terms.update({f"{phase.name}/{name}": value.detach() for name, value in losses.items()})
+            if isinstance(phase.optimizer._learning_rate, paddle.optimizer.lr.LRScheduler):
+                phase.optimizer._learning_rate.step()
+        if self.ema_model is not None and (self.global_step + 1) % self.avg_freq == 0:
+            self.ema_model.update()
+        self.global_step += 1
+        return terms
+
+    def _update(self, phase: Phase, number: int) -> Dict[str, Tensor]:
+        output_dict, label_dict, weight_dict = self._real_batch(phase.name)
+        inputs = latent.sample(self.generator, phase.batch_size, label_dict.get("labels"))
+        with paddle.set_grad_enabled(phase.player is self.generator):
+            output_dict.update(self.generator(inputs))
+        label_dict = {**label_dict, **{k: v for k, v in inputs.items() if k == "labels"}}
+        losses = phase.loss({**output_dict, "update": number}, label_dict, weight_dict)
+        losses["loss"].backward()
+        phase.optimizer.step()
+        phase.optimizer.clear_grad()
+        return losses
+
+    def _real_batch(self, name: str):
+        if name not in (self.constraint or {}):
+            return {}, {}, {}
+        constraint = self.constraint[name]
+        input_dict, label_dict, weight_dict = next(constraint.data_iter)
+        return {key: expr(input_dict) for key, expr in constraint.output_expr.items()}, label_dict, weight_dict
+
+    @contextmanager
+    def _only_learning(self, player: nn.Layer) -> Iterator[None]:
+        """Ask for no gradient of the other players' parameters."""
+        frozen = [
+            parameter
+            for other in self.model.model_list
+            if other is not player
+            for parameter in other.parameters()
+            if not parameter.stop_gradient
+        ]
+        for parameter in frozen:
+            parameter.stop_gradient = True
+        yield
+        for parameter in frozen:
+            parameter.stop_gradient = False
+
+    def _iteration_seed(self) -> int:
+        # Mixed, because neighbouring seeds of a generator may give related streams.
+        return int(np.random.SeedSequence([self.seed, self.rank, self.global_step]).generate_state(1)[0])
+
+    def _open_data(self) -> None:
+        for phase in self.phases:
+            if phase.name in (self.constraint or {}):
+                constraint = self.constraint[phase.name]
+                dataset = constraint.data_loader.dataset
+                if phase.batch_size * self.world_size > len(dataset):
+                    raise InputError(
+                        f"TRAIN.batch_size={phase.batch_size} is more than the data set has: {len(dataset)} samples."
+                    )
+                start = self.global_step * phase.updates
+                order = shuffled_batches(
+                    len(dataset), phase.batch_size, self.seed, start, self.rank, self.world_size
+                )
+                constraint.data_iter = (_to_tensors(dataset[indices]) for indices in order)
+
+    @contextmanager
+    def _catch_interrupt(self) -> Iterator[None]:
+        """Let a running iteration finish on Ctrl-C or SIGTERM, so that the checkpoint is whole."""
+
+        def stop(signum, frame):
+            self.interrupted = True
+            logger.message("Stopping after this iteration ...")
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+        previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _finish_epoch(self, epoch: int) -> None:
+        if self.eval_during_train and epoch % self.eval_freq == 0 and epoch >= self.start_eval_epoch:
+            self._evaluate_and_keep_best(epoch)
+        if self.save_freq > 0 and epoch % self.save_freq == 0:
+            self.save_checkpoint(f"epoch_{epoch}")
+
+    def _evaluate_and_keep_best(self, epoch: int) -> None:
+        scores = {}
+        for kind in ("raw", "averaged") if self.ema_model is not None else ("raw",):
+            with self.averaged(kind == "averaged"):
+                _, groups = self.eval(epoch)
+            for metric, values in groups.items():
+                scores.update({f"eval_{kind}/{metric}.{key}": value for key, value in values.items()})
+            value = scores.get(f"eval_{kind}/{self.score.name}") if self.score else None
+            if value is not None and self.score.better(value, self.best[kind]):
+                self.best[kind] = value
+                self.save_checkpoint("best" if kind == "raw" else "best_averaged", averaged=kind == "averaged")
+                logger.message(f"Best {self.score.name} so far ({kind} weights): {value:.5g}")
+        self._write_scalars(scores)
+
+    @contextmanager
+    def averaged(self, wanted: bool = True) -> Iterator[None]:
+        """Put the moving average in the generator's place, if wanted and there is one."""
+        if not wanted or self.ema_model is None:
+            yield
+            return
+        self.ema_model.apply_shadow()
+        try:
+            yield
+        finally:
+            self.ema_model.restore()
+
+    # --- what one sees ---
+
+    def draw_samples(self, path: str) -> None:
+        """Draw the samples of the fixed latent, from the averaged generator where there is one.
+
+        Args:
+            path: The picture.
+        """
+        inputs = latent.fixed(self.generator, self.num_fixed, self.seed)
+        with self.averaged():
+            samples = self.predict(inputs, batch_size=self.num_fixed, return_numpy=True)
+        self.draw(samples[self.generator.output_keys[0]], path)
+
+    def log(self, terms: List[Dict[str, Tensor]], seconds: float) -> None:
+        """Print one line about the last iterations and write it to the scalars' file and writers.
+
+        Args:
+            terms: What ``run_iteration`` returned, an iteration each; read from the device only here.
+            seconds: What they took.
+        """
+        names = list(dict.fromkeys(name for row in terms for name in row))
+        values = {name: float(paddle.stack([row[name] for row in terms if name in row]).mean()) for name in names}
+        bad = [name for name, value in values.items() if not np.isfinite(value)]
+        if bad:
+            raise FloatingPointError(
+                f"{', '.join(bad)} is no longer finite at iteration {self.global_step}. Go on from the last checkpoint "
+                f"in {self.output_dir}/checkpoints with a smaller TRAIN.lr_scheduler.learning_rate."
+            )
+        images = sum(phase.updates * phase.batch_size for phase in self.phases if phase.name in (self.constraint or {}))
+        per_second = images * self.world_size * len(terms) / seconds
+        remaining = timedelta(seconds=int((self.max_steps - self.global_step) * seconds / len(terms)))
+        rates = {f"lr/{phase.name}": phase.optimizer.get_lr() for phase in self.phases}
+        epoch, iteration = divmod(self.global_step - 1, self.iters_per_epoch)
+        logger.info(
+            f"[Train][Epoch {epoch + 1}/{self.epochs}][Iter {iteration + 1}/{self.iters_per_epoch}] "
+            f"lr: {self.phases[0].optimizer.get_lr():.2e}, "
+            + ", ".join(f"{name}: {value:.4g}" for name, value in values.items())
+            + f", {per_second:.0f} images/s, memory: {_memory_mb()} MB, eta: {remaining}"
+        )
+        self._write_scalars({**values, **rates, "images_per_second": per_second})
+
+    def _write_scalars(self, values: Dict[str, float]) -> None:
+        if self.rank == 0:
+            with open(self._scalars_file, "a") as out:
+                out.write(json.dumps({"iteration": self.global_step, **values}) + "\n")
+        logger.scalar(values, self.global_step, self.vdl_writer, self.wandb_writer, self.tbd_writer)
+
+    @property
+    def _scalars_file(self) -> Path:
+        return Path(self.output_dir, "scalars.jsonl")
+
+    def _prepare_scalars(self) -> None:
+        """Drop what an interrupted run wrote after the iteration that this one starts from."""
+        self._scalars_file.parent.mkdir(parents=True, exist_ok=True)
+        if self.rank == 0 and self._scalars_file.is_file():
+            rows = [row for row in self._read_scalars() if row["iteration"] <= self.global_step]
+            with atomic(self._scalars_file) as path:
+                path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def _read_scalars(self) -> List[Dict[str, float]]:
+        return [json.loads(line) for line in self._scalars_file.read_text().splitlines()]
+
+    def _plot_curves(self) -> None:
+        rows = self._read_scalars() if self.rank == 0 and self._scalars_file.is_file() else []
+        names = dict.fromkeys(name for row in rows for name in row)
+        curves = {
+            name: tuple(np.array([(row["iteration"], row[name]) for row in rows if name in row]).T)
+            for name in names
+            if name not in ("iteration", "images_per_second") and not name.startswith("lr/")
+        }
+        if curves:
+            path = Path(self.output_dir, "curves.png")
+            plots.save_curves(curves, str(path))
+            logger.message(f"Curves: {path}")
+
+    # --- checkpoints ---
+
+    def save_checkpoint(self, name: str, averaged: bool = True) -> None:
+        """Write all that the run needs to go on to ``<output_dir>/checkpoints/<name>.safetensors``.
+
+        Args:
+            name: Such as ``latest``.
+            averaged: Whether its reader is to take the averaged generator, where there is one.
+        """
+        if self.rank != 0:
+            return
+        averaged = averaged and self.ema_model is not None
+        tensors = {f"{n}/{k}": v for n, player in self.players.items() for k, v in player.state_dict().items()}
+        for phase in self.phases:
+            tensors.update({f"optimizer/{phase.name}/{k}": v for k, v in _optimizer_state(phase).items()})
+        state: Dict[str, Any] = {
+            "iteration": self.global_step,
+            "seed": self.seed,
+            "best": self.best,
+            "use": {"generator": "averaged" if averaged else "generator"},
+            "schedulers": {p.name: _scheduler(p).state_dict() for p in self.phases if _scheduler(p)},
+        }
+        if self.ema_model is not None:
+            tensors.update({f"averaged/{k}": v for k, v in self.ema_model.params_shadow.items()})
+            state["averages"] = int(self.ema_model.n_avg)
+        path = Path(self.output_dir, "checkpoints", f"{name}.safetensors")
+        weights.save_checkpoint(path, {k: v.numpy() for k, v in tensors.items()}, state)
+
+    def load_checkpoint(self, path: str) -> None:
+        """Continue from a checkpoint: players, optimizers, schedulers, average, iteration, seed and best scores.
+
+        Args:
+            path: ``<run>/checkpoints/<name>``, with or without suffix.
+
+        Raises:
+            InputError: It is no checkpoint, or one of other networks.
+        """
+        tensors, state = weights.read_checkpoint(path)
+        for name, player in self.players.items():
+            arrays = _below(f"{name}/", tensors)
+            weights.check(player, arrays, path, "MODEL.gen_net" if player is self.generator else "MODEL.dis_net")
+            player.set_state_dict(_tensors(arrays))
+        for phase in self.phases:
+            _restore_optimizer(phase, _below(f"optimizer/{phase.name}/", tensors))
+            if _scheduler(phase):
+                _scheduler(phase).set_state_dict(state["schedulers"][phase.name])
+        if self.ema_model is not None:
+            arrays = _below("averaged/", tensors)
+            if not arrays:
+                raise InputError(f"{path} has no moving average: add TRAIN.ema.use_ema=false.")
+            self.ema_model.set_state_dict({**_tensors(arrays), "n_avg": paddle.to_tensor(state["averages"])})
+        self.global_step, self.seed, self.best = state["iteration"], state["seed"], state["best"]
+        logger.message(f"Going on from {path}, after iteration {self.global_step}")
+
+
+def train_epoch(solver: AdversarialSolver, epoch_id: int, log_freq: int) -> None:
+    """Train to the end of an epoch: ppsci's ``train_epoch_func`` for two players.
+
+    Args:
+        solver: The solver.
+        epoch_id: Number of the epoch, from 1.
+        log_freq: Iterations between two lines of the log.
+    """
+    terms, start = [], time.perf_counter()
+    last = min(epoch_id * solver.iters_per_epoch, solver.max_steps)
+    while solver.global_step < last and not solver.interrupted:
+        terms.append(solver.run_iteration())
+        step = solver.global_step
+        if step % log_freq == 0 or step in (1, last) or solver.interrupted:
+            solver.log(terms, time.perf_counter() - start)
+            terms, start = [], time.perf_counter()
+        if solver.draw is not None and solver.sample_freq > 0 and step % solver.sample_freq == 0:
+            drawing = time.perf_counter()
+            solver.draw_samples(str(Path(solver.output_dir, "samples", f"{step:07d}.png")))
+            start += time.perf_counter() - drawing
+
+
+def _to_tensors(batch):
+    return tuple({key: paddle.to_tensor(value) for key, value in part.items()} for part in batch)
+
+
+def _tensors(arrays: Dict[str, np.ndarray]) -> Dict[str, Tensor]:
+    return {name: paddle.to_tensor(value) for name, value in arrays.items()}
+
+
+def _below(prefix: str, values: Dict[str, Any]) -> Dict[str, Any]:
+    return {name[len(prefix) :]: value for name, value in values.items() if name.startswith(prefix)}
+
+
+def _scheduler(phase: Phase) -> Optional[paddle.optimizer.lr.LRScheduler]:
+    rate = phase.optimizer._learning_rate
+    return rate if isinstance(rate, paddle.optimizer.lr.LRScheduler) else None
+
+
+def _optimizer_state(phase: Phase) -> Dict[str, Tensor]:
+    """Name the optimizer's tensors after the network's parameters: Paddle's own names count layers ever built."""
+    state = phase.optimizer.state_dict()
+    own = {}
+    for name, parameter in phase.player.named_parameters():
+        prefix = f"{parameter.name}_"
+        own.update({f"{name}/{k[len(prefix) :]}": v for k, v in state.items() if k.startswith(prefix)})
+    return own
+
+
+def _restore_optimizer(phase: Phase, arrays: Dict[str, np.ndarray]) -> None:
+    paddle_names = {name: parameter.name for name, parameter in phase.player.named_parameters()}
+    state = {}
+    for key, value in arrays.items():
+        name, slot = key.rsplit("/", 1)
+        state[f"{paddle_names[name]}_{slot}"] = paddle.to_tensor(value)
+    scheduler = _scheduler(phase)
+    if scheduler:
+        state["LR_Scheduler"] = scheduler.state_dict()
+    phase.optimizer.set_state_dict(state)
+
+
+def _memory_mb() -> int:
+    if paddle.device.get_device() == "cpu":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return paddle.device.max_memory_allocated() >> 20

@@ -1,0 +1,271 @@
+"""Weights and checkpoints: safe to read, checked against the network, atomic to write.
+
+Weights of one network are ``.pdparams`` files, as PaddleScience publishes them. A checkpoint, which holds all that a
+run needs to go on, is one ``.safetensors`` file: it can be renamed into place in one step and holds no code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+from typing import Dict
+from typing import Optional
+from typing import Tuple
+from urllib.parse import urldefrag
+from urllib.parse import urlparse
+
+import numpy as np
+import paddle
+import requests
+import safetensors
+import safetensors.numpy
+from paddle import nn
+from ppsci.utils import logger
+from tqdm import tqdm
+
+from ppsci_gan import pickles
+from ppsci_gan.errors import InputError
+from ppsci_gan.files import atomic
+from ppsci_gan.files import locate
+
+CACHE = Path("~/.cache/ppsci_gan/weights")
+
+
+def save(model: nn.Layer, path: os.PathLike | str) -> None:
+    """Write a network's weights as a ``.pdparams`` file, in one step.
+
+    Args:
+        model: The network.
+        path: The file.
+
+    Examples:
+        >>> import tempfile
+        >>> import paddle
+        >>> from ppsci_gan import weights
+        >>> path = tempfile.mkdtemp() + "/linear.pdparams"
+        >>> weights.save(paddle.nn.Linear(2, 3), path)
+        >>> sorted(weights.read(path))
+        ['bias', 'weight']
+    """
+    arrays = {name: value.numpy() for name, value in model.state_dict().items()}
+    with atomic(path) as temporary:
+        paddle.save(arrays, str(temporary))
+
+
+def read(path: str, part: str = "") -> Dict[str, np.ndarray]:
+    """Read weights from a file or a URL without running anything that it contains.
+
+    Args:
+        path: A ``.pdparams`` file, a checkpoint of this suite (``<run>/checkpoints/latest``, the suffix may be left
+            out) or the URL of such a file. ``URL#sha256=<hex>`` is verified.
+        part: Name of the network to take from a checkpoint, such as ``generator``.
+
+    Returns:
+        Arrays by parameter name.
+
+    Raises:
+        InputError: The file is missing, is no weights file, or its checksum differs.
+
+    Examples:
+        >>> from ppsci_gan import weights
+        >>> weights.read("no/such/file.pdparams")
+        Traceback (most recent call last):
+            ...
+        ppsci_gan.errors.InputError: no/such/file.pdparams: no such file.
+    """
+    file = find(path)
+    if file.suffix == ".safetensors":
+        tensors, state = read_checkpoint(file)
+        return _part_of(tensors, state.get("use", {}).get(part, part), file)
+    with file.open("rb") as stream:
+        content = pickles.load(stream, str(file))
+    if not isinstance(content, dict):
+        raise InputError(f"{file}: not a weights file, it holds a {type(content).__name__} instead of named arrays.")
+    content.pop("StructuredToParameterName@@", None)
+    arrays = {name: value[1] if isinstance(value, tuple) else value for name, value in content.items()}
+    if not arrays or not all(isinstance(value, np.ndarray) for value in arrays.values()):
+        raise InputError(f"{file}: not a weights file, its entries are not all arrays.")
+    return arrays
+
+
+def find(path: os.PathLike | str) -> Path:
+    """Return the file that a path or URL means; a URL is downloaded once, into a cache.
+
+    Args:
+        path: The suffix ``.pdparams`` or ``.safetensors`` may be left out.
+
+    Raises:
+        InputError: There is none.
+    """
+    file = _download(str(path)) if urlparse(str(path)).scheme in ("http", "https") else Path(path)
+    for candidate in (file, Path(f"{file}.pdparams"), Path(f"{file}.safetensors")):
+        if locate(candidate).is_file():
+            return locate(candidate)
+    raise InputError(f"{path}: no such file.{_neighbours(Path(path))}")
+
+
+def load(model: nn.Layer, path: Optional[str], key: str, part: str = "") -> None:
+    """Read weights into a network; every name and shape must fit.
+
+    Args:
+        model: The network. Its ``own_names`` translates other layouts and its ``settings_of`` tells which settings a
+            file was made with, where it has them.
+        path: As for ``read``; None leaves the network as it is.
+        key: The network's config group, such as ``MODEL.gen_net``: named in the error.
+        part: As for ``read``.
+
+    Raises:
+        InputError: Names or shapes differ; the message lists them and the config keys that would fit.
+
+    Examples:
+        >>> import tempfile
+        >>> import paddle
+        >>> from ppsci_gan import weights
+        >>> path = tempfile.mkdtemp() + "/linear.pdparams"
+        >>> weights.save(paddle.nn.Linear(2, 3), path)
+        >>> weights.load(paddle.nn.Linear(2, 3), path, "MODEL.gen_net")
+    """
+    if path is None:
+        return
+    arrays = read(path, part)
+    if hasattr(model, "own_names"):
+        arrays = {name: np.asarray(value) for name, value in model.own_names(arrays).items()}
+    check(model, arrays, path, key)
+    model.set_state_dict({name: paddle.to_tensor(value) for name, value in arrays.items()})
+    logger.message(f"Loaded weights of {type(model).__name__} from {path}")
+
+
+def holds(path: Optional[str], part: str) -> bool:
+    """Whether a path leads to a checkpoint that has a player's weights.
+
+    Args:
+        path: As for ``read``; None holds nothing.
+        part: Name of the player, such as ``critic``.
+
+    Examples:
+        >>> from ppsci_gan import weights
+        >>> weights.holds(None, "critic")
+        False
+    """
+    if path is None:
+        return False
+    file = find(path)
+    return file.suffix == ".safetensors" and any(name.startswith(f"{part}/") for name in read_checkpoint(file)[0])
+
+
+def check(model: nn.Layer, arrays: Dict[str, np.ndarray], path: str, key: str) -> None:
+    """Raise an InputError unless the arrays are exactly the network's, by name and shape.
+
+    Args:
+        model: The network.
+        arrays: Arrays by parameter name.
+        path: Where they come from, for the message.
+        key: The network's config group, for the message.
+    """
+    own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    given = {name: tuple(value.shape) for name, value in arrays.items()}
+    if own == given:
+        return
+    lines = [f"{path} does not fit {type(model).__name__}:"]
+    differing = [f"{n} is {given[n]} in the file, {own[n]} here" for n in own if n in given and own[n] != given[n]]
+    for title, names in (
+        ("missing in the file", sorted(set(own) - set(given))),
+        ("unknown here", sorted(set(given) - set(own))),
+        ("other shape", differing),
+    ):
+        if names:
+            more = f", ... ({len(names)} in all)" if len(names) > 4 else ""
+            lines.append(f"  {title}: {', '.join(names[:4])}{more}")
+    lines.append(f"  {_advice(model, own, arrays, key)}")
+    raise InputError("\n".join(lines))
+
+
+def _advice(model: nn.Layer, own: Dict[str, Any], arrays: Dict[str, np.ndarray], key: str) -> str:
+    settings_of = getattr(model, "settings_of", lambda _: {})
+    current = settings_of({name: np.empty(shape) for name, shape in own.items()})
+    changes = {k: v for k, v in settings_of(arrays).items() if current.get(k) != v}
+    if changes:
+        fitting = " ".join(f"{key}.{name}={json.dumps(value)}" for name, value in changes.items())
+        return f"It was made with other settings; add {fitting}"
+    return f"It holds another kind of network than {key} describes: check the path and the example."
+
+
+def save_checkpoint(path: os.PathLike | str, tensors: Dict[str, np.ndarray], state: Dict[str, Any]) -> None:
+    """Write a checkpoint in one step: arrays, and a state of plain values.
+
+    Args:
+        path: The file; ``.safetensors`` by convention.
+        tensors: Arrays by name.
+        state: Anything that JSON can hold.
+    """
+    arrays = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+    with atomic(path) as temporary:
+        safetensors.numpy.save_file(arrays, temporary, metadata={"state": json.dumps(state)})
+
+
+def read_checkpoint(path: os.PathLike | str) -> Tuple[Dict[str, np.ndarray], Dict[str, Any]]:
+    """Read a checkpoint that ``save_checkpoint`` wrote.
+
+    Args:
+        path: The file; the suffix ``.safetensors`` may be left out.
+
+    Returns:
+        The arrays and the state.
+
+    Raises:
+        InputError: The file is missing, truncated or no checkpoint.
+    """
+    file = find(path)
+    try:
+        with safetensors.safe_open(file, framework="numpy") as handle:
+            state = json.loads((handle.metadata() or {})["state"])
+            return {name: handle.get_tensor(name) for name in handle.keys()}, state
+    except (safetensors.SafetensorError, KeyError, ValueError) as error:
+        raise InputError(f"{file}: not a checkpoint of this suite, or damaged ({error}).") from error
+
+
+def _part_of(tensors: Dict[str, np.ndarray], part: str, file: Path) -> Dict[str, np.ndarray]:
+    prefix = f"{part}/"
+    arrays = {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
+    if not arrays:
+        parts = sorted({name.split("/")[0] for name in tensors})
+        raise InputError(f"{file}: holds no {part or 'weights'}, only {', '.join(parts)}.")
+    return arrays
+
+
+def _neighbours(path: Path) -> str:
+    folder = path.expanduser().parent
+    if not folder.is_dir():
+        return ""
+    found = sorted(f.name for f in folder.iterdir() if f.suffix in (".pdparams", ".safetensors"))
+    return f" In that folder: {', '.join(found[:8])}." if found else ""
+
+
+def _download(url: str) -> Path:
+    address, fragment = urldefrag(url)
+    # The address in the name keeps files of the same name from different places apart.
+    file = CACHE.expanduser() / hashlib.sha256(address.encode()).hexdigest()[:12] / Path(urlparse(address).path).name
+    if not file.is_file():
+        _fetch(address, file)
+    expected = fragment.removeprefix("sha256=")
+    if expected and hashlib.sha256(file.read_bytes()).hexdigest() != expected:
+        file.unlink()
+        raise InputError(f"{address}: the file's SHA-256 is not {expected}. It was deleted; check the URL.")
+    return file
+
+
+def _fetch(address: str, file: Path) -> None:
+    try:
+        with requests.get(address, stream=True, timeout=30) as response, atomic(file) as temporary:
+            response.raise_for_status()
+            size = int(response.headers.get("content-length", 0))
+            with temporary.open("wb") as out, tqdm(total=size or None, unit="B", unit_scale=True, desc=file.name) as bar:
+                for chunk in response.iter_content(1 << 20):
+                    bar.update(out.write(chunk))
+            if size and temporary.stat().st_size != size:
+                raise InputError(f"{address}: {temporary.stat().st_size} of {size} bytes arrived; try again.")
+    except requests.RequestException as error:
+        raise InputError(f"{address}: cannot be downloaded ({error}). Fetch it another way and give its path.") from error
