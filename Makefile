@@ -1,0 +1,72 @@
+# Every target sets up .venv first, where it is missing or older than pyproject.toml or constraints.txt.
+# PYTHON=/path/to/python3.11 chooses the interpreter of a new .venv.
+
+VENV := .venv
+BIN := $(VENV)/bin
+CANDIDATES := $(or $(PYTHON),python3 python3.12 python3.11 python3.10 python)
+# Runs only where Python is 3.10 to 3.12 and can make a virtual environment (Debian ships ensurepip apart).
+SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))
+# As environment variables, the constraints also hold for what pip builds packages with.
+INSTALL := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517
+
+.PHONY: help demo test bench docs lint lock clean
+.NOTPARALLEL:
+
+help:
+	@echo "make demo   train WGAN-GP on the 8 Gaussians, score it and draw it (minutes)"
+	@echo "make test   run the tests"
+	@echo "make bench  time one toy iteration against a bare Paddle loop"
+	@echo "make docs   build the documentation into site/"
+	@echo "make lint   check style"
+	@echo "make lock   renew constraints.txt"
+	@echo "make clean  remove what tools leave behind (not .venv, not outputs)"
+
+demo: $(VENV)/.installed-run
+	$(BIN)/python examples/wgangp/wgangp_toy.py preset=demo output_dir=outputs/demo
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/.installed-run
+	$(BIN)/python benchmarks/toy_iteration.py
+
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+lock: $(BIN)/pip
+	$(INSTALL) uv
+	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 \
+		--no-annotate --extra dev --extra docs --extra export pyproject.toml --output-file constraints.txt
+
+clean:
+	rm -rf build dist site *.egg-info .pytest_cache .ruff_cache
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+# A stamp per set of extras, written only after pip has succeeded.
+$(VENV)/.installed-run: EXTRAS :=
+$(VENV)/.installed-dev: EXTRAS := [dev]
+$(VENV)/.installed-docs: EXTRAS := [docs]
+$(VENV)/.installed-%: $(BIN)/pip pyproject.toml constraints.txt
+	@echo "Installing ppsci-gan$(EXTRAS) into $(VENV); Paddle alone is a download of some 200 MB."
+	@$(INSTALL) --editable '.$(EXTRAS)'
+	@touch $@
+
+# Missing, made half-way, or its interpreter is gone: make it anew.
+ifneq ($(shell test -x $(BIN)/python && $(BIN)/python -c 'import pip; print("works")' 2>&1),works)
+.PHONY: $(BIN)/pip
+endif
+$(BIN)/pip:
+	@for python in $(CANDIDATES); do \
+		if "$$python" -c '$(SUITABLE)' 2>/dev/null; then \
+			echo "Creating $(VENV) with $$("$$python" --version)."; \
+			"$$python" -m venv --clear $(VENV); exit; \
+		fi; \
+	done; \
+	echo "No usable Python among: $(CANDIDATES). Install Python 3.10, 3.11 or 3.12 with its venv module" >&2; \
+	echo "(Debian, Ubuntu: apt install python3-venv), or name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; \
+	exit 1

@@ -1,0 +1,38 @@
+"""What every test needs: pictures without a screen, and the examples' modules by name."""
+
+import importlib
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+os.environ["MPLBACKEND"] = "Agg"
+os.environ.pop("HYDRA_FULL_ERROR", None)  # users do not have it set either: tests see the messages that they see
+
+
+@pytest.fixture
+def load_example(monkeypatch):
+    """``load_example("wgangp", "model")`` is examples/wgangp/model.py, imported as a script of that folder would.
+
+    Every example has a module called ``model``, so the examples' modules are forgotten between folders and after the
+    test.
+    """
+
+    def load(example: str, module: str):
+        folder = EXAMPLES / example
+        _forget_examples(keep=folder)
+        monkeypatch.syspath_prepend(str(folder))
+        return importlib.import_module(module)
+
+    yield load
+    _forget_examples()
+
+
+def _forget_examples(keep: Path | None = None) -> None:
+    for name in {file.stem for file in EXAMPLES.glob("*/*.py")} & set(sys.modules):
+        folder = Path(sys.modules[name].__file__ or "").parent
+        if folder.parent == EXAMPLES and folder != keep:
+            del sys.modules[name]
