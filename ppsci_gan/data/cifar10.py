@@ -1,0 +1,105 @@
+"""CIFAR-10 (Krizhevsky 2009): colour images of ten classes, from cifar-10-python.tar.gz or its extracted folder."""
+
+from __future__ import annotations
+
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from ppsci_gan import pickles
+from ppsci_gan.data import files
+from ppsci_gan.errors import InputError
+
+BATCHES = {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]}
+FOLDER = "cifar-10-batches-py"
+MD5 = "c58f30108f718f92721af3b95e74349a"
+SOURCE = (
+    f"Give cifar-10-python.tar.gz (https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz, md5 {MD5}) "
+    f"or the folder {FOLDER} that it holds."
+)
+
+
+def read(path: str | Path | None, split: str = "train") -> dict[str, np.ndarray]:
+    """Read one split of CIFAR-10.
+
+    One batch at a time is in memory besides the result, which takes 154 MB for the 50,000 training images. The order
+    is that of the batches' numbers, whatever the order in the archive.
+
+    Args:
+        path: cifar-10-python.tar.gz, or the folder cifar-10-batches-py or its parent.
+        split: ``train`` (50,000 images) or ``test`` (10,000).
+
+    Returns:
+        ``data``, uint8 [N, 3, 32, 32], channels red, green, blue, and ``labels``, int64 [N], from 0 to 9.
+
+    Raises:
+        InputError: A file is missing, damaged, or holds something else; the message names it.
+
+    Examples:
+        >>> from ppsci_gan.data import cifar10
+        >>> images = cifar10.read("data/cifar-10-python.tar.gz")["data"]  # doctest: +SKIP
+        >>> images.shape, images.dtype  # doctest: +SKIP
+        ((50000, 3, 32, 32), dtype('uint8'))
+    """
+    files.check_split(split, tuple(BATCHES))
+    found = files.existing(path, SOURCE)
+    names = BATCHES[split]
+    images = labels = None
+    for name, batch in (_folder_batches if found.is_dir() else _tar_batches)(found, names):
+        pixels, classes = _checked(batch, f"{found}: {name}")
+        if images is None:
+            images = np.empty((len(names), len(pixels), 3, 32, 32), np.uint8)
+            labels = np.empty((len(names), len(pixels)), np.int64)
+        if len(pixels) != images.shape[1]:
+            raise InputError(f"{found}: {name} holds {len(pixels)} images, another batch {images.shape[1]}.")
+        images[names.index(name)] = pixels.reshape(-1, 3, 32, 32)
+        labels[names.index(name)] = classes
+        del batch, pixels  # or they would stay in memory while the next batch is read
+    return {"data": images.reshape(-1, 3, 32, 32), "labels": labels.reshape(-1)}
+
+
+def _folder_batches(folder: Path, names: list[str]) -> Iterator[tuple[str, Any]]:
+    """Yield name and content of each batch in a folder."""
+    if (folder / FOLDER).is_dir():
+        folder = folder / FOLDER
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise InputError(f"DATA.data_path={folder}: lacks {', '.join(missing)}. {SOURCE}")
+    for name in names:
+        with (folder / name).open("rb") as stream:
+            yield name, pickles.load(stream, str(folder / name))
+
+
+def _tar_batches(path: Path, names: list[str]) -> Iterator[tuple[str, Any]]:
+    """Yield name and content of each batch in the archive, which is decompressed once and no further than needed."""
+    files.compare_md5(path, MD5)
+    missing = list(names)
+    try:
+        with tarfile.open(path, "r:gz") as archive:
+            for member in archive:
+                name = PurePosixPath(member.name).name
+                if member.isfile() and name in missing:
+                    missing.remove(name)
+                    yield name, pickles.load(archive.extractfile(member), f"{path}: {name}")
+                if not missing:
+                    return
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: truncated, or not a tar.gz file ({error}). {SOURCE}") from error
+    raise InputError(f"{path}: lacks {', '.join(missing)}; it is truncated or another archive. {SOURCE}")
+
+
+def _checked(batch: Any, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """Give the pixels, uint8 [N, 3072], and the labels, int64 [N], of a batch."""
+    if not isinstance(batch, dict) or not {b"data", b"labels"} <= set(batch):
+        raise InputError(f"{where}: not a batch of CIFAR-10, which is a dict with the keys b'data' and b'labels'.")
+    pixels = batch[b"data"]
+    if not isinstance(pixels, np.ndarray):
+        raise InputError(f"{where}: the images are a {type(pixels).__name__}, not an array.")
+    if pixels.dtype != np.uint8 or pixels.ndim != 2 or pixels.shape[1] != 3072 or not len(pixels):
+        raise InputError(f"{where}: the images are {pixels.dtype} {list(pixels.shape)}, not uint8 [N, 3072].")
+    return pixels, files.checked_labels(batch[b"labels"], len(pixels), where)

@@ -1,0 +1,94 @@
+"""What the readers of files share: the path, the checksum, the labels."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ppsci_gan.errors import InputError
+
+
+def existing(path: str | Path | None, source: str) -> Path:
+    """Check that a data set is there.
+
+    Args:
+        path: The value of ``DATA.data_path``: a file or a folder. ``~`` is the home directory.
+        source: Which files belong there and where to get them, for the error.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: The path is not set or nothing is there.
+
+    Examples:
+        >>> from ppsci_gan.data import files
+        >>> files.existing("no/such/file", "Get it from https://example.org.")
+        Traceback (most recent call last):
+            ...
+        ppsci_gan.errors.InputError: DATA.data_path=no/such/file: no such file or folder. Get it from \
+https://example.org.
+    """
+    if path is None or not str(path).strip():
+        raise InputError(f"DATA.data_path is not set. {source}")
+    found = Path(path).expanduser()
+    if not found.exists():
+        raise InputError(f"DATA.data_path={path}: no such file or folder. {source}")
+    if not os.access(found, os.R_OK):
+        raise InputError(f"DATA.data_path={path}: you have no permission to read it.")
+    return found
+
+
+def check_split(split: str, allowed: Sequence[str]) -> None:
+    """Raise an InputError unless the split is one of those that the files hold."""
+    if split not in allowed:
+        raise InputError(f"The split {split!r} is not one of {', '.join(allowed)}.")
+
+
+def compare_md5(path: Path, published: str) -> None:
+    """Warn when a file is not the published one, which may be meant: its contents are checked anyway."""
+    digest = hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    if digest.hexdigest() != published:
+        # PaddleScience's logger, by its name: importing ppsci would take seconds and load much that reading needs not.
+        logging.getLogger("ppsci").warning(f"{path}: its md5 is {digest.hexdigest()}, the published file's {published}")
+
+
+def checked_labels(labels: Any, num_images: int, where: str) -> np.ndarray:
+    """Check the labels of a data set of ten classes.
+
+    Args:
+        labels: Integers from 0 to 9, a list or an array [N].
+        num_images: N.
+        where: File and part, for the error.
+
+    Returns:
+        int64 [N].
+
+    Raises:
+        InputError: Another shape, type, number or range.
+
+    Examples:
+        >>> from ppsci_gan.data import files
+        >>> files.checked_labels([7, 2], 2, "test_batch")
+        array([7, 2])
+    """
+    try:
+        array = np.asarray(labels)
+    except ValueError as error:  # nested lists of different lengths
+        raise InputError(f"{where}: the labels are not a list of integers ({error}).") from error
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise InputError(f"{where}: the labels are {array.dtype} {list(array.shape)}, not integers [N].")
+    if len(array) != num_images:
+        raise InputError(f"{where}: {len(array)} labels for {num_images} images.")
+    if array.min() < 0 or array.max() > 9:
+        raise InputError(f"{where}: the labels go from {array.min()} to {array.max()}, not from 0 to 9.")
+    return array.astype(np.int64)
