@@ -18,6 +18,8 @@ from paddle import Tensor
 from paddle import nn
 from ppsci import arch
 
+from ppsci_gan.errors import InputError
+
 LATENT_DIM = 128
 
 
@@ -375,7 +377,7 @@ class WganGpCifar10Generator(Generator):
         normalize: Whether there is batch normalisation.
 
     Raises:
-        ValueError: With labels but without the normalisation that they act through.
+        InputError: With labels but without the normalisation that they act through.
 
     Examples:
         >>> import paddle
@@ -410,7 +412,7 @@ class WganGpCifar10Generator(Generator):
     ):
         super().__init__(input_keys if use_label else input_keys[:1], output_keys)
         if use_label and not normalize:
-            raise ValueError("use_label=true needs normalize=true: the generator's labels act through it.")
+            raise InputError("MODEL.gen_net.use_label=true needs normalize=true: labels act through it.")
         self.dim = dim
         self.label_num = label_num if use_label else 0
         norm = (lambda n: ConditionalBatchNorm2D(n, label_num)) if use_label else nn.BatchNorm2D
@@ -506,6 +508,12 @@ class WganGpCifar10Discriminator(Player):
 
 
 # --8<-- [start:dcgan]
+def refuse_labels(use_label: bool):
+    """The DCGAN-shaped networks are the reference's, which take no labels."""
+    if use_label:
+        raise InputError("MODEL.architecture=dcgan takes no labels: set MODEL.gen_net.use_label=false.")
+
+
 class WganGpCifar10DcganGenerator(Generator):
     """DCGAN-shaped generator of 32x32 colour images: three transposed 5x5 convolutions with batch normalisation.
 
@@ -513,6 +521,12 @@ class WganGpCifar10DcganGenerator(Generator):
         input_keys: Name of the noise, such as ``("noise",)``.
         output_keys: Name of the images, such as ``("fake_data",)``.
         dim: Channels before the last layer; earlier layers have twice and four times as many.
+        label_num: Not used; here because both architectures take the same settings.
+        use_label: Must be false.
+        normalize: Whether there is batch normalisation.
+
+    Raises:
+        InputError: ``use_label`` is set.
 
     Examples:
         >>> import paddle
@@ -521,11 +535,20 @@ class WganGpCifar10DcganGenerator(Generator):
         [5, 3072]
     """
 
-    def __init__(self, input_keys: Sequence[str], output_keys: Sequence[str], dim: int = 128):
+    def __init__(
+        self,
+        input_keys: Sequence[str],
+        output_keys: Sequence[str],
+        dim: int = 128,
+        label_num: int = 10,
+        use_label: bool = False,
+        normalize: bool = True,
+    ):
         super().__init__(input_keys[:1], output_keys)
+        refuse_labels(use_label)
         self.dim = dim
         self.input = glorot_uniform(nn.Linear(LATENT_DIM, 4 * 4 * 4 * dim))
-        self.input_norm = nn.BatchNorm1D(4 * 4 * 4 * dim)
+        self.input_norm = nn.BatchNorm1D(4 * 4 * 4 * dim) if normalize else nn.Identity()
         widths = [4 * dim, 2 * dim, dim, 3]
         self.up = nn.LayerList(
             [
@@ -533,7 +556,7 @@ class WganGpCifar10DcganGenerator(Generator):
                 for width, following in zip(widths, widths[1:])
             ]
         )
-        self.norms = nn.LayerList([nn.BatchNorm2D(2 * dim), nn.BatchNorm2D(dim)])
+        self.norms = nn.LayerList([nn.BatchNorm2D(n) if normalize else nn.Identity() for n in widths[1:3]])
 
     def forward(self, x: Dict[str, Tensor]) -> Dict[str, Tensor]:
         h = F.relu(self.input_norm(self.input(x[self.input_keys[0]]))).reshape([-1, 4 * self.dim, 4, 4])
@@ -553,6 +576,12 @@ class WganGpCifar10DcganDiscriminator(Player):
         input_keys: Name of the images [N, 3072] or [N, 3, 32, 32] in [-1, 1], such as ``("data",)``.
         output_keys: Name of the scores, such as ``("score",)``.
         dim: Channels of the first layer; later layers have twice and four times as many.
+        label_num: Not used; here because both architectures take the same settings.
+        use_label: Must be false.
+        normalize: Whether there is layer normalisation.
+
+    Raises:
+        InputError: ``use_label`` is set.
 
     Examples:
         >>> import paddle
@@ -561,8 +590,17 @@ class WganGpCifar10DcganDiscriminator(Player):
         [5]
     """
 
-    def __init__(self, input_keys: Sequence[str], output_keys: Sequence[str], dim: int = 128):
+    def __init__(
+        self,
+        input_keys: Sequence[str],
+        output_keys: Sequence[str],
+        dim: int = 128,
+        label_num: int = 10,
+        use_label: bool = False,
+        normalize: bool = False,
+    ):
         super().__init__(input_keys, output_keys[:1])
+        refuse_labels(use_label)
         widths = [3, dim, 2 * dim, 4 * dim]
         self.down = nn.LayerList(
             [
@@ -570,12 +608,15 @@ class WganGpCifar10DcganDiscriminator(Player):
                 for width, following in zip(widths, widths[1:])
             ]
         )
+        # As in DCGAN, the first layer goes without.
+        norms = [None, LayerNorm2D(2 * dim), LayerNorm2D(4 * dim)] if normalize else [None] * 3
+        self.norms = nn.LayerList([norm or nn.Identity() for norm in norms])
         self.output = glorot_uniform(nn.Linear(4 * 4 * 4 * dim, 1))
 
     def forward(self, x: Dict[str, Tensor]) -> Dict[str, Tensor]:
         h = x[self.input_keys[0]].reshape([-1, 3, 32, 32])
-        for layer in self.down:
-            h = F.leaky_relu(layer(h), 0.2)
+        for layer, norm in zip(self.down, self.norms):
+            h = F.leaky_relu(norm(layer(h)), 0.2)
         return {self.output_keys[0]: self.output(h.reshape([h.shape[0], -1])).squeeze(1)}
 
     @staticmethod
