@@ -6,8 +6,8 @@ import functools
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from typing import Any
-from typing import Callable
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig

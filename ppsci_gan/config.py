@@ -5,11 +5,9 @@ Defaults are in ``conf/``; these classes only check. An unknown key or an imposs
 
 from __future__ import annotations
 
+from typing import Annotated
 from typing import Any
-from typing import Dict
-from typing import List
-from typing import Optional
-from typing import Union
+from typing import Literal
 
 from omegaconf import DictConfig
 from omegaconf import OmegaConf
@@ -23,8 +21,6 @@ from pydantic import PositiveFloat
 from pydantic import PositiveInt
 from pydantic import ValidationError
 from pydantic import model_validator
-from typing_extensions import Annotated
-from typing_extensions import Literal
 
 from ppsci_gan import device
 from ppsci_gan.errors import InputError
@@ -41,19 +37,19 @@ class Strict(BaseModel):
 class Network(Strict):
     """``MODEL.gen_net`` and ``MODEL.dis_net``: arguments of the network's class."""
 
-    input_keys: List[str]
-    output_keys: List[str]
+    input_keys: list[str]
+    output_keys: list[str]
     dim: PositiveInt
-    label_num: Optional[PositiveInt] = None
+    label_num: PositiveInt | None = None
     use_label: bool = False
-    normalize: Optional[bool] = None
-    negative_slope: Optional[Share] = None
+    normalize: bool | None = None
+    negative_slope: Share | None = None
 
 
 class Model(Strict):
     """``MODEL``."""
 
-    architecture: Optional[Literal["resnet", "dcgan"]] = None
+    architecture: Literal["resnet", "dcgan"] | None = None
     gen_net: Network
     dis_net: Network
 
@@ -61,10 +57,10 @@ class Model(Strict):
 class Data(Strict):
     """``DATA``."""
 
-    name: Optional[Literal["8gaussians", "25gaussians", "swissroll"]] = None
-    num_samples: Optional[PositiveInt] = None
-    data_path: Optional[str] = None
-    dequantize: Optional[bool] = None
+    name: Literal["8gaussians", "25gaussians", "swissroll"] | None = None
+    num_samples: PositiveInt | None = None
+    data_path: str | None = None
+    dequantize: bool | None = None
 
 
 class Loss(Strict):
@@ -105,8 +101,8 @@ class Train(ppsci_config.TrainConfig, Strict):
     lr_scheduler_gen: Schedule
     lr_scheduler_dis: Schedule
     update_freq: Literal[1]
-    pretrained_gen_model_path: Optional[str] = None
-    pretrained_dis_model_path: Optional[str] = None
+    pretrained_gen_model_path: str | None = None
+    pretrained_dis_model_path: str | None = None
     pretrained_model_path: None = None
 
 
@@ -115,8 +111,8 @@ class Eval(ppsci_config.EvalConfig, Strict):
 
     num_samples: PositiveInt
     batch_size: PositiveInt
-    pretrained_gen_model_path: Optional[str] = None
-    pretrained_dis_model_path: Optional[str] = None
+    pretrained_gen_model_path: str | None = None
+    pretrained_dis_model_path: str | None = None
     pretrained_model_path: None = None
 
 
@@ -126,7 +122,7 @@ class Infer(ppsci_config.InferConfig, Strict):
     num_images: PositiveInt
     batch_size: PositiveInt
     with_onnx: bool
-    pretrained_gen_model_path: Optional[str] = None
+    pretrained_gen_model_path: str | None = None
     pretrained_model_path: None = None
 
 
@@ -143,7 +139,7 @@ class Config(ppsci_config.SolverConfig, Strict):
     device: Annotated[str, Field(pattern=f"^({device.PATTERN.pattern})$")]
     use_amp: Literal[False]
     to_static: Literal[False]
-    wandb_config: Dict[str, Any] = {}
+    wandb_config: dict[str, Any] = {}
     MODEL: Model
     DATA: Data
     LOSS: Loss
@@ -163,7 +159,7 @@ class Config(ppsci_config.SolverConfig, Strict):
         return self
 
 
-def check(cfg: Union[DictConfig, Dict[str, Any]]) -> None:
+def check(cfg: DictConfig | dict[str, Any]) -> None:
     """Refuse a configuration with unknown keys or impossible values.
 
     Args:
@@ -188,7 +184,7 @@ def check(cfg: Union[DictConfig, Dict[str, Any]]) -> None:
         raise InputError("\n  ".join(["This configuration cannot be run:", *map(_line, error.errors())])) from None
 
 
-def _line(error: Dict[str, Any]) -> str:
+def _line(error: dict[str, Any]) -> str:
     key = ".".join(map(str, error["loc"]))
     if error["type"] == "missing":
         return f"{key}: missing"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Dict
-
 import numpy as np
 import ppsci
 from paddle import nn
@@ -16,7 +14,7 @@ from ppsci_gan.metrics.sliced_wasserstein import sliced_wasserstein
 
 def image_validator(
     generator: nn.Layer, real: np.ndarray, other: np.ndarray, num_samples: int, batch_size: int, seed: int, low: float
-) -> Dict[str, ppsci.validate.Validator]:
+) -> dict[str, ppsci.validate.Validator]:
     """Compare generated images with real ones, pixel by pixel, in sliced Wasserstein distance.
 
     Args:

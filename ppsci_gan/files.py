@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
-from typing import Union
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 @contextmanager
-def atomic(path: Union[str, os.PathLike]) -> Iterator[Path]:
+def atomic(path: str | os.PathLike) -> Iterator[Path]:
     """Give a temporary path beside the target, which becomes the target only if the block succeeds.
 
     Args:
@@ -38,7 +37,7 @@ def atomic(path: Union[str, os.PathLike]) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def locate(path: Union[str, os.PathLike]) -> Path:
+def locate(path: str | os.PathLike) -> Path:
     """Return a path as the user means it: from the current folder, or else from the repository's root.
 
     Args:

@@ -6,8 +6,6 @@ import json
 import time
 from pathlib import Path
 from typing import Any
-from typing import Dict
-from typing import Tuple
 
 import numpy as np
 import paddle
@@ -35,13 +33,15 @@ class GeneratorPredictor(GeneralPredictor):
     """
 
     def __init__(self, cfg: DictConfig):
-        needed = [cfg.INFER.onnx_path] if cfg.INFER.engine == "onnx" else [cfg.INFER.pdmodel_path, cfg.INFER.pdiparams_path]
+        needed = (
+            [cfg.INFER.onnx_path] if cfg.INFER.engine == "onnx" else [cfg.INFER.pdmodel_path, cfg.INFER.pdiparams_path]
+        )
         for path in needed:
             if path is None or not Path(path).is_file():
                 raise InputError(f"{path}: no such file. Export the generator first, with mode=export.")
         super().__init__(cfg)
 
-    def _create_paddle_predictor(self) -> Tuple[inference.Predictor, inference.Config]:
+    def _create_paddle_predictor(self) -> tuple[inference.Predictor, inference.Config]:
         if self.device != "cpu":
             return super()._create_paddle_predictor()
         # ppsci's own configuration asks for memory optimisation, which fails to build on the CPU, and oneDNN, on by
@@ -53,7 +53,7 @@ class GeneratorPredictor(GeneralPredictor):
         config.switch_ir_optim(self.ir_optim)
         return inference.create_predictor(config), config
 
-    def generate(self, inputs: Dict[str, np.ndarray], batch_size: int) -> Tuple[np.ndarray, Dict[str, Any]]:
+    def generate(self, inputs: dict[str, np.ndarray], batch_size: int) -> tuple[np.ndarray, dict[str, Any]]:
         """Run all inputs through the generator.
 
         Args:
@@ -83,7 +83,7 @@ class GeneratorPredictor(GeneralPredictor):
         return samples, report
 
 
-def write_report(report: Dict[str, Any], path: str) -> None:
+def write_report(report: dict[str, Any], path: str) -> None:
     """Write a timing report as JSON and log it.
 
     Args:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Dict
-from typing import Optional
-
 import numpy as np
 import paddle
 from paddle import nn
 from paddle.static import InputSpec
 
 
-def sample(generator: nn.Layer, num_samples: int, labels: Optional[paddle.Tensor] = None) -> Dict[str, paddle.Tensor]:
+def sample(generator: nn.Layer, num_samples: int, labels: paddle.Tensor | None = None) -> dict[str, paddle.Tensor]:
     """Draw a training batch of inputs on the current device, from Paddle's random stream.
 
     Args:
@@ -35,7 +32,7 @@ def sample(generator: nn.Layer, num_samples: int, labels: Optional[paddle.Tensor
     return dict(zip(generator.input_keys, values))
 
 
-def fixed(generator: nn.Layer, num_samples: int, seed: int) -> Dict[str, np.ndarray]:
+def fixed(generator: nn.Layer, num_samples: int, seed: int) -> dict[str, np.ndarray]:
     """Return the inputs of a seed: the same on every device, with labels in equal shares (0, 1, 2, ..., 0, 1, ...).
 
     Args:
@@ -56,7 +53,7 @@ def fixed(generator: nn.Layer, num_samples: int, seed: int) -> Dict[str, np.ndar
     return dict(zip(generator.input_keys, values))
 
 
-def input_spec(generator: nn.Layer) -> Dict[str, InputSpec]:
+def input_spec(generator: nn.Layer) -> dict[str, InputSpec]:
     """Return the shapes that an exported generator takes, any batch size.
 
     Args:

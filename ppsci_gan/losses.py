@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable
-from typing import Dict
-from typing import Optional
+from collections.abc import Callable
 
 import paddle
 import paddle.nn.functional as F
@@ -183,8 +181,8 @@ class WassersteinGP:
         self.acgan_scale_g = acgan_scale_g
 
     def critic_loss(
-        self, output_dict: Dict[str, Tensor], label_dict: Optional[Dict[str, Tensor]] = None, *_
-    ) -> Dict[str, Tensor]:
+        self, output_dict: dict[str, Tensor], label_dict: dict[str, Tensor] | None = None, *_
+    ) -> dict[str, Tensor]:
         """Loss of one critic update.
 
         Args:
@@ -216,8 +214,8 @@ class WassersteinGP:
         return {"loss": loss, **terms}
 
     def generator_loss(
-        self, output_dict: Dict[str, Tensor], label_dict: Optional[Dict[str, Tensor]] = None, *_
-    ) -> Dict[str, Tensor]:
+        self, output_dict: dict[str, Tensor], label_dict: dict[str, Tensor] | None = None, *_
+    ) -> dict[str, Tensor]:
         """Loss of one generator update.
 
         Args:

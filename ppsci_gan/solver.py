@@ -8,16 +8,13 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Callable
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from typing import Callable
-from typing import Dict
-from typing import Iterator
-from typing import List
 from typing import NamedTuple
-from typing import Optional
 
 import numpy as np
 import paddle
@@ -71,7 +68,7 @@ class Score(NamedTuple):
     name: str
     higher_is_better: bool
 
-    def better(self, value: float, than: Optional[float]) -> bool:
+    def better(self, value: float, than: float | None) -> bool:
         """Whether a value beats another; anything beats None."""
         return than is None or (value > than if self.higher_is_better else value < than)
 
@@ -82,7 +79,8 @@ class Players(ppsci.arch.ModelList):
     So evaluation, prediction and export, which give noise, run the generator alone.
     """
 
-    def forward(self, x: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the outputs of every network whose inputs are in ``x``."""
         outputs = {}
         for model in self.model_list:
             if set(model.input_keys) <= set(x):
@@ -127,11 +125,11 @@ class AdversarialSolver(ppsci.solver.Solver):
     def __init__(
         self,
         generator: nn.Layer,
-        phases: List[Phase] = (),
-        constraint: Optional[Dict[str, ppsci.constraint.Constraint]] = None,
-        validator: Optional[Dict[str, ppsci.validate.Validator]] = None,
-        score: Optional[Score] = None,
-        draw: Optional[Callable[[np.ndarray, str], None]] = None,
+        phases: list[Phase] = (),
+        constraint: dict[str, ppsci.constraint.Constraint] | None = None,
+        validator: dict[str, ppsci.validate.Validator] | None = None,
+        score: Score | None = None,
+        draw: Callable[[np.ndarray, str], None] | None = None,
         *,
         cfg: DictConfig,
     ):
@@ -147,7 +145,7 @@ class AdversarialSolver(ppsci.solver.Solver):
         self.sample_freq = cfg.TRAIN.sample_freq
         self.num_fixed = cfg.VIS.num_images
         self.ema_model = GeneratorAverage(generator, cfg.TRAIN.ema.decay) if cfg.TRAIN.ema.use_ema else None
-        self.best: Dict[str, Optional[float]] = {"raw": None, "averaged": None}
+        self.best: dict[str, float | None] = {"raw": None, "averaged": None}
         self.train_epoch_func = train_epoch
         self.interrupted = False
         if self.resume_path is not None:
@@ -185,10 +183,10 @@ class AdversarialSolver(ppsci.solver.Solver):
             sys.exit(130)
         self._plot_curves()
 
-    def run_iteration(self) -> Dict[str, Tensor]:
+    def run_iteration(self) -> dict[str, Tensor]:
         """Run every phase once; returns its terms by ``<phase>/<term>``, still on the device."""
         misc.set_random_seed(self._iteration_seed())
-        terms: Dict[str, Tensor] = {}
+        terms: dict[str, Tensor] = {}
         for phase in self.phases:
             with self._only_learning(phase.player):
                 for update in range(phase.updates):
@@ -201,7 +199,7 @@ class AdversarialSolver(ppsci.solver.Solver):
         self.global_step += 1
         return terms
 
-    def _update(self, phase: Phase, number: int) -> Dict[str, Tensor]:
+    def _update(self, phase: Phase, number: int) -> dict[str, Tensor]:
         output_dict, label_dict, weight_dict = self._real_batch(phase.name)
         inputs = latent.sample(self.generator, phase.batch_size, label_dict.get("labels"))
         with paddle.set_grad_enabled(phase.player is self.generator):
@@ -210,7 +208,7 @@ class AdversarialSolver(ppsci.solver.Solver):
         losses = phase.loss({**output_dict, "update": number}, label_dict, weight_dict)
         losses["loss"].backward()
         phase.optimizer.step()
-        phase.optimizer.clear_grad()
+        phase.optimizer.clear_grad(set_to_zero=False)
         return losses
 
     def _real_batch(self, name: str):
@@ -250,9 +248,7 @@ class AdversarialSolver(ppsci.solver.Solver):
                         f"TRAIN.batch_size={phase.batch_size} is more than the data set has: {len(dataset)} samples."
                     )
                 start = self.global_step * phase.updates
-                order = shuffled_batches(
-                    len(dataset), phase.batch_size, self.seed, start, self.rank, self.world_size
-                )
+                order = shuffled_batches(len(dataset), phase.batch_size, self.seed, start, self.rank, self.world_size)
                 constraint.data_iter = (_to_tensors(dataset[indices]) for indices in order)
 
     @contextmanager
@@ -316,7 +312,7 @@ class AdversarialSolver(ppsci.solver.Solver):
             samples = self.predict(inputs, batch_size=self.num_fixed, return_numpy=True)
         self.draw(samples[self.generator.output_keys[0]], path)
 
-    def log(self, terms: List[Dict[str, Tensor]], seconds: float) -> None:
+    def log(self, terms: list[dict[str, Tensor]], seconds: float) -> None:
         """Print one line about the last iterations and write it to the scalars' file and writers.
 
         Args:
@@ -344,7 +340,7 @@ class AdversarialSolver(ppsci.solver.Solver):
         )
         self._write_scalars({**values, **rates, "images_per_second": per_second})
 
-    def _write_scalars(self, values: Dict[str, float]) -> None:
+    def _write_scalars(self, values: dict[str, float]) -> None:
         if self.rank == 0:
             with open(self._scalars_file, "a") as out:
                 out.write(json.dumps({"iteration": self.global_step, **values}) + "\n")
@@ -362,7 +358,7 @@ class AdversarialSolver(ppsci.solver.Solver):
             with atomic(self._scalars_file) as path:
                 path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
-    def _read_scalars(self) -> List[Dict[str, float]]:
+    def _read_scalars(self) -> list[dict[str, float]]:
         return [json.loads(line) for line in self._scalars_file.read_text().splitlines()]
 
     def _plot_curves(self) -> None:
@@ -393,7 +389,7 @@ class AdversarialSolver(ppsci.solver.Solver):
         tensors = {f"{n}/{k}": v for n, player in self.players.items() for k, v in player.state_dict().items()}
         for phase in self.phases:
             tensors.update({f"optimizer/{phase.name}/{k}": v for k, v in _optimizer_state(phase).items()})
-        state: Dict[str, Any] = {
+        state: dict[str, Any] = {
             "iteration": self.global_step,
             "seed": self.seed,
             "best": self.best,
@@ -407,15 +403,17 @@ class AdversarialSolver(ppsci.solver.Solver):
         weights.save_checkpoint(path, {k: v.numpy() for k, v in tensors.items()}, state)
 
     def load_checkpoint(self, path: str) -> None:
-        """Continue from a checkpoint: players, optimizers, schedulers, average, iteration, seed and best scores.
+        """Continue from a checkpoint: players, optimizers, schedulers, average, iteration and best scores.
 
         Args:
             path: ``<run>/checkpoints/<name>``, with or without suffix.
 
         Raises:
-            InputError: It is no checkpoint, or one of other networks.
+            InputError: It is no checkpoint, or one of other networks or of another seed.
         """
         tensors, state = weights.read_checkpoint(path)
+        if state["seed"] != self.seed:
+            raise InputError(f"{path} is of a run with seed={state['seed']}: it can go on only with that.")
         for name, player in self.players.items():
             arrays = _below(f"{name}/", tensors)
             weights.check(player, arrays, path, "MODEL.gen_net" if player is self.generator else "MODEL.dis_net")
@@ -429,7 +427,7 @@ class AdversarialSolver(ppsci.solver.Solver):
             if not arrays:
                 raise InputError(f"{path} has no moving average: add TRAIN.ema.use_ema=false.")
             self.ema_model.set_state_dict({**_tensors(arrays), "n_avg": paddle.to_tensor(state["averages"])})
-        self.global_step, self.seed, self.best = state["iteration"], state["seed"], state["best"]
+        self.global_step, self.best = state["iteration"], state["best"]
         logger.message(f"Going on from {path}, after iteration {self.global_step}")
 
 
@@ -459,20 +457,20 @@ def _to_tensors(batch):
     return tuple({key: paddle.to_tensor(value) for key, value in part.items()} for part in batch)
 
 
-def _tensors(arrays: Dict[str, np.ndarray]) -> Dict[str, Tensor]:
+def _tensors(arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
     return {name: paddle.to_tensor(value) for name, value in arrays.items()}
 
 
-def _below(prefix: str, values: Dict[str, Any]) -> Dict[str, Any]:
+def _below(prefix: str, values: dict[str, Any]) -> dict[str, Any]:
     return {name[len(prefix) :]: value for name, value in values.items() if name.startswith(prefix)}
 
 
-def _scheduler(phase: Phase) -> Optional[paddle.optimizer.lr.LRScheduler]:
+def _scheduler(phase: Phase) -> paddle.optimizer.lr.LRScheduler | None:
     rate = phase.optimizer._learning_rate
     return rate if isinstance(rate, paddle.optimizer.lr.LRScheduler) else None
 
 
-def _optimizer_state(phase: Phase) -> Dict[str, Tensor]:
+def _optimizer_state(phase: Phase) -> dict[str, Tensor]:
     """Name the optimizer's tensors after the network's parameters: Paddle's own names count layers ever built."""
     state = phase.optimizer.state_dict()
     own = {}
@@ -482,7 +480,7 @@ def _optimizer_state(phase: Phase) -> Dict[str, Tensor]:
     return own
 
 
-def _restore_optimizer(phase: Phase, arrays: Dict[str, np.ndarray]) -> None:
+def _restore_optimizer(phase: Phase, arrays: dict[str, np.ndarray]) -> None:
     paddle_names = {name: parameter.name for name, parameter in phase.player.named_parameters()}
     state = {}
     for key, value in arrays.items():

@@ -11,9 +11,6 @@ import json
 import os
 from pathlib import Path
 from typing import Any
-from typing import Dict
-from typing import Optional
-from typing import Tuple
 from urllib.parse import urldefrag
 from urllib.parse import urlparse
 
@@ -55,7 +52,7 @@ def save(model: nn.Layer, path: os.PathLike | str) -> None:
         paddle.save(arrays, str(temporary))
 
 
-def read(path: str, part: str = "") -> Dict[str, np.ndarray]:
+def read(path: str, part: str = "") -> dict[str, np.ndarray]:
     """Read weights from a file or a URL without running anything that it contains.
 
     Args:
@@ -107,7 +104,7 @@ def find(path: os.PathLike | str) -> Path:
     raise InputError(f"{path}: no such file.{_neighbours(Path(path))}")
 
 
-def load(model: nn.Layer, path: Optional[str], key: str, part: str = "") -> None:
+def load(model: nn.Layer, path: str | None, key: str, part: str = "") -> None:
     """Read weights into a network; every name and shape must fit.
 
     Args:
@@ -138,7 +135,7 @@ def load(model: nn.Layer, path: Optional[str], key: str, part: str = "") -> None
     logger.message(f"Loaded weights of {type(model).__name__} from {path}")
 
 
-def holds(path: Optional[str], part: str) -> bool:
+def holds(path: str | None, part: str) -> bool:
     """Whether a path leads to a checkpoint that has a player's weights.
 
     Args:
@@ -156,7 +153,7 @@ def holds(path: Optional[str], part: str) -> bool:
     return file.suffix == ".safetensors" and any(name.startswith(f"{part}/") for name in read_checkpoint(file)[0])
 
 
-def check(model: nn.Layer, arrays: Dict[str, np.ndarray], path: str, key: str) -> None:
+def check(model: nn.Layer, arrays: dict[str, np.ndarray], path: str, key: str) -> None:
     """Raise an InputError unless the arrays are exactly the network's, by name and shape.
 
     Args:
@@ -183,7 +180,7 @@ def check(model: nn.Layer, arrays: Dict[str, np.ndarray], path: str, key: str) -
     raise InputError("\n".join(lines))
 
 
-def _advice(model: nn.Layer, own: Dict[str, Any], arrays: Dict[str, np.ndarray], key: str) -> str:
+def _advice(model: nn.Layer, own: dict[str, Any], arrays: dict[str, np.ndarray], key: str) -> str:
     settings_of = getattr(model, "settings_of", lambda _: {})
     current = settings_of({name: np.empty(shape) for name, shape in own.items()})
     changes = {k: v for k, v in settings_of(arrays).items() if current.get(k) != v}
@@ -193,7 +190,7 @@ def _advice(model: nn.Layer, own: Dict[str, Any], arrays: Dict[str, np.ndarray],
     return f"It holds another kind of network than {key} describes: check the path and the example."
 
 
-def save_checkpoint(path: os.PathLike | str, tensors: Dict[str, np.ndarray], state: Dict[str, Any]) -> None:
+def save_checkpoint(path: os.PathLike | str, tensors: dict[str, np.ndarray], state: dict[str, Any]) -> None:
     """Write a checkpoint in one step: arrays, and a state of plain values.
 
     Args:
@@ -206,7 +203,7 @@ def save_checkpoint(path: os.PathLike | str, tensors: Dict[str, np.ndarray], sta
         safetensors.numpy.save_file(arrays, temporary, metadata={"state": json.dumps(state)})
 
 
-def read_checkpoint(path: os.PathLike | str) -> Tuple[Dict[str, np.ndarray], Dict[str, Any]]:
+def read_checkpoint(path: os.PathLike | str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Read a checkpoint that ``save_checkpoint`` wrote.
 
     Args:
@@ -222,12 +219,12 @@ def read_checkpoint(path: os.PathLike | str) -> Tuple[Dict[str, np.ndarray], Dic
     try:
         with safetensors.safe_open(file, framework="numpy") as handle:
             state = json.loads((handle.metadata() or {})["state"])
-            return {name: handle.get_tensor(name) for name in handle.keys()}, state
+            return {name: handle.get_tensor(name) for name in handle.keys()}, state  # noqa: SIM118 - no dict
     except (safetensors.SafetensorError, KeyError, ValueError) as error:
         raise InputError(f"{file}: not a checkpoint of this suite, or damaged ({error}).") from error
 
 
-def _part_of(tensors: Dict[str, np.ndarray], part: str, file: Path) -> Dict[str, np.ndarray]:
+def _part_of(tensors: dict[str, np.ndarray], part: str, file: Path) -> dict[str, np.ndarray]:
     prefix = f"{part}/"
     arrays = {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
     if not arrays:
@@ -262,10 +259,15 @@ def _fetch(address: str, file: Path) -> None:
         with requests.get(address, stream=True, timeout=30) as response, atomic(file) as temporary:
             response.raise_for_status()
             size = int(response.headers.get("content-length", 0))
-            with temporary.open("wb") as out, tqdm(total=size or None, unit="B", unit_scale=True, desc=file.name) as bar:
+            with (
+                temporary.open("wb") as out,
+                tqdm(total=size or None, unit="B", unit_scale=True, desc=file.name) as bar,
+            ):
                 for chunk in response.iter_content(1 << 20):
                     bar.update(out.write(chunk))
             if size and temporary.stat().st_size != size:
                 raise InputError(f"{address}: {temporary.stat().st_size} of {size} bytes arrived; try again.")
     except requests.RequestException as error:
-        raise InputError(f"{address}: cannot be downloaded ({error}). Fetch it another way and give its path.") from error
+        raise InputError(
+            f"{address}: cannot be downloaded ({error}). Fetch it another way and give its path."
+        ) from error

@@ -7,10 +7,8 @@ implementation (igul222/improved_wgan_training); weights in the layout that Padd
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
-from typing import Dict
-from typing import Optional
-from typing import Sequence
 
 import paddle
 import paddle.nn.functional as F
@@ -40,7 +38,7 @@ class Player(arch.Arch):
         self.output_keys = tuple(output_keys)
         self.published = False
 
-    def set_state_dict(self, state_dict: Dict[str, Any], use_structured_name: bool = True):
+    def set_state_dict(self, state_dict: dict[str, Any], use_structured_name: bool = True):
         """Load weights by name, in this suite's layout or in PaddleScience's published one."""
         result = super().set_state_dict(self.own_names(state_dict), use_structured_name)
         self.published = "published_arithmetic" in self._buffers and bool(self.published_arithmetic.item())
@@ -48,7 +46,7 @@ class Player(arch.Arch):
 
     set_dict = load_dict = set_state_dict
 
-    def own_names(self, state_dict: Dict[str, Any]) -> Dict[str, Any]:
+    def own_names(self, state_dict: dict[str, Any]) -> dict[str, Any]:
         """Return the weights under our names; those that have them already are left alone."""
         if not all(re.match(r"generator\.|discriminator\.", name) for name in state_dict):
             return state_dict
@@ -69,7 +67,7 @@ class Player(arch.Arch):
         self.register_buffer("published_arithmetic", paddle.zeros([], "int32"))
 
     @staticmethod
-    def settings_of(state_dict: Dict[str, Any]) -> Dict[str, Any]:
+    def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
         """Return the config keys that weights (under our names) show, such as ``{"dim": 64}``."""
         return {}
 
@@ -131,7 +129,7 @@ class PointNetwork(Player):
         return self.output(x)
 
     @staticmethod
-    def settings_of(state_dict: Dict[str, Any]) -> Dict[str, Any]:
+    def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
         return {"dim": state_dict["hidden.0.weight"].shape[1]} if "hidden.0.weight" in state_dict else {}
 
 
@@ -155,7 +153,7 @@ class WganGpToyGenerator(PointNetwork, Generator):
     def __init__(self, input_keys: Sequence[str], output_keys: Sequence[str], dim: int = 512):
         super().__init__(input_keys, output_keys, dim, output_dim=2)
 
-    def forward(self, x: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
         return {self.output_keys[0]: self.layers(x[self.input_keys[0]])}
 
 
@@ -177,7 +175,7 @@ class WganGpToyDiscriminator(PointNetwork):
     def __init__(self, input_keys: Sequence[str], output_keys: Sequence[str], dim: int = 512):
         super().__init__(input_keys, output_keys, dim, output_dim=1)
 
-    def forward(self, x: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
         return {self.output_keys[0]: self.layers(x[self.input_keys[0]]).squeeze(1)}
 
 
@@ -218,14 +216,14 @@ class WganGpMnistGenerator(Generator):
             ]
         )
 
-    def forward(self, x: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
         h = F.relu(self.input(x[self.input_keys[0]])).reshape([-1, 4 * self.dim, 4, 4])
         h = F.relu(self.up[0](h))[:, :, :7, :7]  # 8x8 cut to 7x7, so that two doublings give 28x28
         h = F.relu(self.up[1](h))
         return {self.output_keys[0]: F.sigmoid(self.up[2](h)).reshape([-1, 784])}
 
     @staticmethod
-    def settings_of(state_dict: Dict[str, Any]) -> Dict[str, Any]:
+    def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
         return {"dim": state_dict["up.2.weight"].shape[0]} if "up.2.weight" in state_dict else {}
 
 
@@ -266,7 +264,7 @@ class WganGpMnistDiscriminator(Player):
         self.output = glorot_uniform(nn.Linear(4 * 4 * 4 * dim, 1))
         self.remember_arithmetic()
 
-    def forward(self, x: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
         h = x[self.input_keys[0]].reshape([-1, 1, 28, 28])
         slope = 0.01 if self.published else self.negative_slope
         for layer in self.down:
@@ -275,7 +273,7 @@ class WganGpMnistDiscriminator(Player):
         return {self.output_keys[0]: self.output(h.reshape([h.shape[0], -1])).squeeze(1)}
 
     @staticmethod
-    def settings_of(state_dict: Dict[str, Any]) -> Dict[str, Any]:
+    def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
         return {"dim": state_dict["down.0.weight"].shape[0]} if "down.0.weight" in state_dict else {}
 
 
@@ -340,7 +338,7 @@ class ResidualBlock(nn.Layer):
             pre-activation.
     """
 
-    def __init__(self, dim: int, resample: Optional[str] = None, normalize=None, dim_in: Optional[int] = None):
+    def __init__(self, dim: int, resample: str | None = None, normalize=None, dim_in: int | None = None):
         super().__init__()
         self.resample = resample
         self.preactivate = dim_in is None
@@ -349,7 +347,7 @@ class ResidualBlock(nn.Layer):
         self.conv2 = he_uniform(nn.Conv2D(dim, dim, 3, padding=1))
         self.shortcut = glorot_uniform(nn.Conv2D(dim_in or dim, dim, 1)) if resample else None
 
-    def forward(self, x: Tensor, labels: Optional[Tensor] = None, upsample=upsample_nearest) -> Tensor:
+    def forward(self, x: Tensor, labels: Tensor | None = None, upsample=upsample_nearest) -> Tensor:
         h = self.activate(self.norm1, x, labels) if self.preactivate else x
         h = self.conv1(upsample(h) if self.resample == "up" else h)
         h = self.conv2(self.activate(self.norm2, h, labels))
@@ -359,7 +357,7 @@ class ResidualBlock(nn.Layer):
         return h + (self.shortcut(upsample(x)) if self.resample == "up" else x)
 
     @staticmethod
-    def activate(norm: Optional[nn.Layer], x: Tensor, labels: Optional[Tensor]) -> Tensor:
+    def activate(norm: nn.Layer | None, x: Tensor, labels: Tensor | None) -> Tensor:
         if norm is not None:
             x = norm(x, labels) if isinstance(norm, ConditionalBatchNorm2D) else norm(x)
         return F.relu(x)
@@ -422,7 +420,7 @@ class WganGpCifar10Generator(Generator):
         self.output = glorot_uniform(nn.Conv2D(dim, 3, 3, padding=1))
         self.remember_arithmetic()
 
-    def forward(self, x: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
         labels = x[self.input_keys[1]] if self.label_num else None
         upsample = upsample_shuffle if self.published else upsample_nearest
         h = self.input(x[self.input_keys[0]]).reshape([-1, self.dim, 4, 4])
@@ -432,7 +430,7 @@ class WganGpCifar10Generator(Generator):
         return {self.output_keys[0]: F.tanh(self.output(h)).reshape([-1, 3072])}
 
     @staticmethod
-    def settings_of(state_dict: Dict[str, Any]) -> Dict[str, Any]:
+    def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
         if "blocks.0.conv1.weight" not in state_dict:
             return {}
         settings = {"dim": state_dict["blocks.0.conv1.weight"].shape[0]}
@@ -485,7 +483,7 @@ class WganGpCifar10Discriminator(Player):
         self.output = glorot_uniform(nn.Linear(dim, 1))
         self.classify = glorot_uniform(nn.Linear(dim, label_num)) if use_label else None
 
-    def forward(self, x: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
         h = x[self.input_keys[0]].reshape([-1, 3, 32, 32])
         for block in self.blocks:
             h = block(h)
@@ -494,7 +492,7 @@ class WganGpCifar10Discriminator(Player):
         return dict(zip(self.output_keys, outputs))
 
     @staticmethod
-    def settings_of(state_dict: Dict[str, Any]) -> Dict[str, Any]:
+    def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
         if "blocks.0.conv1.weight" not in state_dict:
             return {}
         return {
@@ -558,14 +556,14 @@ class WganGpCifar10DcganGenerator(Generator):
         )
         self.norms = nn.LayerList([nn.BatchNorm2D(n) if normalize else nn.Identity() for n in widths[1:3]])
 
-    def forward(self, x: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
         h = F.relu(self.input_norm(self.input(x[self.input_keys[0]]))).reshape([-1, 4 * self.dim, 4, 4])
         for layer, norm in zip(self.up, self.norms):
             h = F.relu(norm(layer(h)))
         return {self.output_keys[0]: F.tanh(self.up[2](h)).reshape([-1, 3072])}
 
     @staticmethod
-    def settings_of(state_dict: Dict[str, Any]) -> Dict[str, Any]:
+    def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
         return {"dim": state_dict["up.2.weight"].shape[0]} if "up.2.weight" in state_dict else {}
 
 
@@ -613,14 +611,14 @@ class WganGpCifar10DcganDiscriminator(Player):
         self.norms = nn.LayerList([norm or nn.Identity() for norm in norms])
         self.output = glorot_uniform(nn.Linear(4 * 4 * 4 * dim, 1))
 
-    def forward(self, x: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
         h = x[self.input_keys[0]].reshape([-1, 3, 32, 32])
         for layer, norm in zip(self.down, self.norms):
             h = F.leaky_relu(norm(layer(h)), 0.2)
         return {self.output_keys[0]: self.output(h.reshape([h.shape[0], -1])).squeeze(1)}
 
     @staticmethod
-    def settings_of(state_dict: Dict[str, Any]) -> Dict[str, Any]:
+    def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
         return {"dim": state_dict["down.0.weight"].shape[0]} if "down.0.weight" in state_dict else {}
 
 

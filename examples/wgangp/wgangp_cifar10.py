@@ -30,7 +30,6 @@ from ppsci_gan.solver import AdversarialSolver
 from ppsci_gan.solver import Phase
 from ppsci_gan.solver import Score
 
-
 # MODEL.architecture -> generator and critic
 NETWORKS = {
     "resnet": (WganGpCifar10Generator, WganGpCifar10Discriminator),
@@ -66,9 +65,13 @@ def train(cfg: DictConfig):
     # --8<-- [start:data]
     images = cifar10.read(cfg.DATA.data_path, "train")
     dataloader_cfg = {
-        "dataset": {"name": "NamedArrayDataset", "input": {"data": images["data"]}, "label": {"labels": images["labels"]}},
+        "dataset": {
+            "name": "NamedArrayDataset",
+            "input": {"data": images["data"]},
+            "label": {"labels": images["labels"]},
+        },
         "batch_size": cfg.TRAIN.batch_size,
-        "sampler": {"name": "BatchSampler", "drop_last": True, "shuffle": True},
+        "sampler": {"name": "BatchSampler", "drop_last": False, "shuffle": True},
     }
     # --8<-- [end:data]
 

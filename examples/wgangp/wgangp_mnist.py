@@ -54,7 +54,7 @@ def train(cfg: DictConfig):
     dataloader_cfg = {
         "dataset": {"name": "NamedArrayDataset", "input": {"data": digits["data"]}},
         "batch_size": cfg.TRAIN.batch_size,
-        "sampler": {"name": "BatchSampler", "drop_last": True, "shuffle": True},
+        "sampler": {"name": "BatchSampler", "drop_last": False, "shuffle": True},
     }
     # --8<-- [end:data]
 

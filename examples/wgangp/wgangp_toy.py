@@ -4,7 +4,6 @@ Reference: https://arxiv.org/abs/1704.00028
 """
 
 from os import path as osp
-from typing import Optional
 
 import hydra
 import numpy as np
@@ -86,7 +85,7 @@ def build_validator(cfg: DictConfig, generator: WganGpToyGenerator):
 
 
 # --8<-- [start:draw]
-def drawing_of(cfg: DictConfig, critic: Optional[WganGpToyDiscriminator]):
+def drawing_of(cfg: DictConfig, critic: WganGpToyDiscriminator | None):
     """Return draw(samples, path): real and generated points over the contours of the critic's value, if given."""
     real = toy.sample(cfg.DATA.name, cfg.VIS.num_images, cfg.seed + 1)
 
@@ -106,7 +105,7 @@ def train(cfg: DictConfig):
     dataloader_cfg = {
         "dataset": {"name": "NamedArrayDataset", "input": {"data": points}},
         "batch_size": cfg.TRAIN.batch_size,
-        "sampler": {"name": "BatchSampler", "drop_last": True, "shuffle": True},
+        "sampler": {"name": "BatchSampler", "drop_last": False, "shuffle": True},
     }
     # --8<-- [end:data]
 

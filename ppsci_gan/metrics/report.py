@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Dict
 
 from ppsci.utils import logger
 
 from ppsci_gan.files import atomic
 
 
-def report(scores: Dict[str, Dict[str, float]], path: str) -> None:
+def report(scores: dict[str, dict[str, float]], path: str) -> None:
     """Log scores, one a line, and write them as JSON.
 
     Args:
