@@ -24,6 +24,8 @@ help:
 
 demo: $(VENV)/.installed-run
 	$(BIN)/python examples/wgangp/wgangp_toy.py preset=demo output_dir=outputs/demo
+	$(BIN)/python examples/wgangp/wgangp_toy.py preset=demo output_dir=outputs/demo mode=eval \
+		EVAL.pretrained_gen_model_path=outputs/demo/checkpoints/best_averaged
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
