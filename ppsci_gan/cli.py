@@ -6,6 +6,7 @@ import functools
 import os
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -30,12 +31,12 @@ class InitCallback(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check, before Hydra makes a folder. Ends the process with exit code 2 where something is wrong."""
-        # Hydra turns exceptions of a callback into warnings and goes on, so an error must end the process here.
-        explain_errors(_check)(config)
+        _finish_or_exit(_check, config)
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Set up what every script needs before its ``main``."""
-        explain_errors(_set_up)(config)
+        """Check, as a multi-run has no ``on_run_start``, and set up what every script needs before its ``main``."""
+        _finish_or_exit(_check, config)
+        _finish_or_exit(_set_up, config)
 
 
 def explain_errors(function: Callable) -> Callable:
@@ -54,21 +55,29 @@ def explain_errors(function: Callable) -> Callable:
     def command(*args, **kwargs):
         try:
             return function(*args, **kwargs)
-        except (InputError, FloatingPointError) as error:
+        except (InputError, FloatingPointError, ModuleNotFoundError) as error:  # the last: an extra is not installed
             message = str(error)
         except OSError as error:
-            if error.filename is None:
+            if error.strerror is None:
                 raise
-            message = f"{error.filename}: {error.strerror}."
+            message = f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
         print(f"Error: {message}", file=sys.stderr)
         sys.exit(INPUT_ERROR_EXIT_CODE)
 
     return command
 
 
+def _finish_or_exit(step: Callable, config: DictConfig) -> None:
+    """Run a step of the callback; Hydra turns its exceptions into warnings and goes on, so any must end the process."""
+    try:
+        explain_errors(step)(config)
+    except Exception:
+        traceback.print_exc()
+        sys.exit(1)
+
+
 def _check(config: DictConfig) -> None:
-    values = OmegaConf.to_container(OmegaConf.masked_copy(config, [k for k in config if k != "hydra"]), resolve=True)
-    schema.check(values)
+    schema.check(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]))
     device.select(config.device)
     try:
         os.makedirs(config.output_dir, exist_ok=True)

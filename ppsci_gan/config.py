@@ -11,7 +11,9 @@ from typing import Literal
 
 from omegaconf import DictConfig
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from ppsci.utils import config as ppsci_config
+from pydantic import AfterValidator
 from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
@@ -25,31 +27,42 @@ from pydantic import model_validator
 from ppsci_gan import device
 from ppsci_gan.errors import InputError
 
+
+def _device(name: str) -> str:
+    if device.PATTERN.fullmatch(name) is None:
+        raise ValueError(device.NAMES)
+    return name
+
+
 Share = Annotated[float, Field(ge=0, lt=1)]
+Keys = Annotated[list[str], Field(min_length=1)]
 
 
 class Strict(BaseModel):
-    """A group whose unknown keys are refused."""
+    """A group whose unknown keys are refused, and values of another type: the scripts read them unconverted.
 
-    model_config = ConfigDict(extra="forbid")
+    A key with the default None but a type without it belongs to some examples only; null is no value for it.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Network(Strict):
     """``MODEL.gen_net`` and ``MODEL.dis_net``: arguments of the network's class."""
 
-    input_keys: list[str]
-    output_keys: list[str]
+    input_keys: Keys
+    output_keys: Keys
     dim: PositiveInt
-    label_num: PositiveInt | None = None
+    label_num: PositiveInt = None
     use_label: bool = False
-    normalize: bool | None = None
-    negative_slope: Share | None = None
+    normalize: bool = None
+    negative_slope: Share = None
 
 
 class Model(Strict):
     """``MODEL``."""
 
-    architecture: Literal["resnet", "dcgan"] | None = None
+    architecture: Literal["resnet", "dcgan"] = None
     gen_net: Network
     dis_net: Network
 
@@ -57,10 +70,10 @@ class Model(Strict):
 class Data(Strict):
     """``DATA``."""
 
-    name: Literal["8gaussians", "25gaussians", "swissroll"] | None = None
-    num_samples: PositiveInt | None = None
+    name: Literal["8gaussians", "25gaussians", "swissroll"] = None
+    num_samples: PositiveInt = None
     data_path: str | None = None
-    dequantize: bool | None = None
+    dequantize: bool = None
 
 
 class Loss(Strict):
@@ -88,19 +101,42 @@ class Schedule(Strict):
     end_lr: NonNegativeFloat
 
 
-class Train(ppsci_config.TrainConfig, Strict):
-    """``TRAIN``."""
+class Average(Strict):
+    """``TRAIN.ema``: the moving average of the generator."""
+
+    use_ema: bool
+    decay: Annotated[float, Field(gt=0, lt=1)]
+    avg_freq: PositiveInt
+
+
+class Swa(Strict):
+    """``TRAIN.swa``: ppsci's other average, which two players do not have."""
+
+    use_swa: Literal[False]
+    avg_freq: int
+    avg_range: None = None
+
+
+class Train(Strict):
+    """``TRAIN``: ppsci's keys with ranges of our own, and those of adversarial training."""
 
     epochs: PositiveInt
     iters_per_epoch: PositiveInt
     batch_size: PositiveInt
     gen_batch_multiple: PositiveInt
     n_critic: PositiveInt
+    save_freq: NonNegativeInt
     sample_freq: NonNegativeInt
+    eval_during_train: bool
+    eval_freq: PositiveInt
+    start_eval_epoch: PositiveInt
     optimizer: Adam
     lr_scheduler_gen: Schedule
     lr_scheduler_dis: Schedule
+    ema: Average
+    swa: Swa
     update_freq: Literal[1]
+    checkpoint_path: str | None = None
     pretrained_gen_model_path: str | None = None
     pretrained_dis_model_path: str | None = None
     pretrained_model_path: None = None
@@ -136,7 +172,8 @@ class Config(ppsci_config.SolverConfig, Strict):
     """The whole configuration of a WGAN-GP example."""
 
     output_dir: str
-    device: Annotated[str, Field(pattern=f"^({device.PATTERN.pattern})$")]
+    device: Annotated[str, AfterValidator(_device)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy takes
     use_amp: Literal[False]
     to_static: Literal[False]
     wandb_config: dict[str, Any] = {}
@@ -177,11 +214,12 @@ def check(cfg: DictConfig | dict[str, Any]) -> None:
           mode=evaluate: Input should be 'train', 'eval', 'export' or 'infer'
         ...
     """
-    values = OmegaConf.to_container(cfg, resolve=True) if isinstance(cfg, DictConfig) else cfg
     try:
-        Config(**values)
+        Config(**(OmegaConf.to_container(cfg, resolve=True) if isinstance(cfg, DictConfig) else cfg))
     except ValidationError as error:
-        raise InputError("\n  ".join(["This configuration cannot be run:", *map(_line, error.errors())])) from None
+        raise InputError("\n  ".join([REFUSED, *map(_line, error.errors())])) from None
+    except OmegaConfBaseException as error:  # an interpolation that leads nowhere
+        raise InputError(f"{REFUSED}\n  {error.full_key}: {error.msg.splitlines()[0]}") from None
 
 
 def _line(error: dict[str, Any]) -> str:
@@ -189,6 +227,15 @@ def _line(error: dict[str, Any]) -> str:
     if error["type"] == "missing":
         return f"{key}: missing"
     if error["type"] == "extra_forbidden":
-        return f"{key}: unknown key"
+        return f"{key}: unknown key. {_known_keys(*error['loc'])}"
     message = error["msg"].removeprefix("Value error, ")
     return f"{key}={error['input']}: {message}" if key else message
+
+
+def _known_keys(*path: str) -> str:
+    """Return the group's keys that resemble the last one of a path, or all where none does."""
+    group = Config
+    for name in path[:-1]:
+        group = group.model_fields[name].annotation
+    close = difflib.get_close_matches(path[-1], group.model_fields)
+    return f"Did you mean {' or '.join(close)}?" if close else f"There are {', '.join(group.model_fields)}."

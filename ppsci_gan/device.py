@@ -13,6 +13,7 @@ from ppsci.utils import logger
 from ppsci_gan.errors import InputError
 
 PATTERN = re.compile(r"(auto|cpu|gpu|npu|xpu)(?::(\d+))?")
+NAMES = "write auto, cpu, gpu, npu or xpu, with an optional :index, such as gpu:0"
 
 _MISSING = {
     "gpu": "install the GPU build (paddlepaddle-gpu) and check that nvidia-smi shows the card",
@@ -62,10 +63,12 @@ def select(name: str = "auto") -> str:
     """
     match = PATTERN.fullmatch(name)
     if match is None:
-        raise InputError(f"device={name}: write auto, cpu, gpu, npu or xpu, with an optional :index, such as gpu:0.")
-    kind, index = match.group(1), int(match.group(2) or os.environ.get("FLAGS_selected_gpus", "0").split(",")[0])
+        raise InputError(f"device={name}: {NAMES}.")
+    kind = match.group(1)
     if kind == "auto":
         kind = next(kind for kind in ("npu", "gpu", "xpu", "cpu") if count(kind))
+    launched = os.environ.get(f"FLAGS_selected_{kind}s") or "0"  # paddle.distributed.launch's choice for this rank
+    index = int(match.group(2) or launched.split(",")[0])
     if count(kind) <= index and kind != "cpu":
         found = f"only {count(kind)} here" if count(kind) else f"none here: {_MISSING[kind]}"
         raise InputError(f"device={name}: {kind}:{index} is not available, {found}. device=auto takes what there is.")
@@ -95,7 +98,7 @@ def tune_cpu() -> None:
 
     Paddle's wheel carries an MKL that picks a slow path on AMD processors, and Paddle uses one thread unless told
     otherwise. Both cost a factor of three together. What the user set (``MKL_DEBUG_CPU_TYPE``, ``OMP_NUM_THREADS``,
-    ``MKL_NUM_THREADS``) is left alone. Takes effect only before the first matrix product of the process.
+    ``MKL_NUM_THREADS``, ``KMP_BLOCKTIME``) is left alone. Takes effect only before the first matrix product of the process.
 
     Examples:
         >>> from ppsci_gan import device
@@ -105,6 +108,10 @@ def tune_cpu() -> None:
     if _is_amd() and "MKL_DEBUG_CPU_TYPE" not in os.environ:
         os.environ["MKL_DEBUG_CPU_TYPE"] = "5"
         chosen.append("MKL_DEBUG_CPU_TYPE=5 (AMD processor)")
+    if "KMP_BLOCKTIME" not in os.environ:
+        # Idle OpenMP threads would spin for 200 ms: on a busy machine that makes everything several times slower.
+        os.environ["KMP_BLOCKTIME"] = "0"
+        chosen.append("KMP_BLOCKTIME=0")
     if not {"OMP_NUM_THREADS", "MKL_NUM_THREADS"} & set(_users_environment()):
         ranks = int(os.environ.get("PADDLE_LOCAL_SIZE", "1"))
         threads = max(1, usable_cores() // ranks)
