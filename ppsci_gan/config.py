@@ -5,6 +5,7 @@ Defaults are in ``conf/``; these classes only check. An unknown key or an imposs
 
 from __future__ import annotations
 
+import difflib
 from typing import Annotated
 from typing import Any
 from typing import Literal
@@ -26,6 +27,8 @@ from pydantic import model_validator
 
 from ppsci_gan import device
 from ppsci_gan.errors import InputError
+
+REFUSED = "This configuration cannot be run:"
 
 
 def _device(name: str) -> str:

@@ -98,7 +98,8 @@ def tune_cpu() -> None:
 
     Paddle's wheel carries an MKL that picks a slow path on AMD processors, and Paddle uses one thread unless told
     otherwise. Both cost a factor of three together. What the user set (``MKL_DEBUG_CPU_TYPE``, ``OMP_NUM_THREADS``,
-    ``MKL_NUM_THREADS``, ``KMP_BLOCKTIME``) is left alone. Takes effect only before the first matrix product of the process.
+    ``MKL_NUM_THREADS``, ``KMP_BLOCKTIME``) is left alone.
+    Takes effect only before the first matrix product of the process.
 
     Examples:
         >>> from ppsci_gan import device
