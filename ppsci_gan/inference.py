@@ -49,6 +49,7 @@ class GeneratorPredictor(GeneralPredictor):
         config = inference.Config(self.pdmodel_path, self.pdiparams_path)
         config.disable_gpu()
         config.disable_onednn()
+        config.disable_glog_info()
         config.set_cpu_math_library_num_threads(min(self.num_cpu_threads, device.usable_cores()))
         config.switch_ir_optim(self.ir_optim)
         return inference.create_predictor(config), config

@@ -62,8 +62,8 @@ def gradient_penalty(
     $$\lambda\,\mathbb{E}\big[(\lVert\nabla_{\hat x} D(\hat x)\rVert_2 - t)^2\big],\qquad
     \hat x = x + \epsilon(\tilde x - x),\ \epsilon \sim U[0, 1]$$
 
-    with one factor per sample: Gulrajani et al. 2017 (arXiv:1704.00028), equation 3. One-sided (both forms are discussed
-    in their section 4), only norms above the target are punished.
+    with one factor per sample: Gulrajani et al. 2017 (arXiv:1704.00028), equation 3. One-sided (both forms are
+    discussed in their section 4), only norms above the target are punished.
 
     Args:
         critic: Maps samples to scores [N].

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 import paddle
+import paddle.distributed as dist
 import ppsci
 from omegaconf import DictConfig
 from paddle import Tensor
@@ -139,7 +140,11 @@ class AdversarialSolver(ppsci.solver.Solver):
         self.draw = draw
         self.players = {phase.name: phase.player for phase in phases}
         others = [player for player in self.players.values() if player is not generator]
+        if dist.get_world_size() > 1:
+            raise InputError("Training on several ranks is not supported yet: start one process.")
         super().__init__(Players((generator, *others)), constraint, validator=validator, cfg=cfg)
+        # Already loaded by the script; ppsci's export only asks whether there was a file.
+        self.pretrained_model_path = cfg.INFER.pretrained_gen_model_path
         self.optimizer = ppsci.optimizer.OptimizerList(tuple(phase.optimizer for phase in phases))
         self.seed = cfg.seed
         self.sample_freq = cfg.TRAIN.sample_freq
@@ -230,9 +235,11 @@ class AdversarialSolver(ppsci.solver.Solver):
         ]
         for parameter in frozen:
             parameter.stop_gradient = True
-        yield
-        for parameter in frozen:
-            parameter.stop_gradient = False
+        try:
+            yield
+        finally:
+            for parameter in frozen:
+                parameter.stop_gradient = False
 
     def _iteration_seed(self) -> int:
         # Mixed, because neighbouring seeds of a generator may give related streams.

@@ -198,7 +198,7 @@ def save_checkpoint(path: os.PathLike | str, tensors: dict[str, np.ndarray], sta
         tensors: Arrays by name.
         state: Anything that JSON can hold.
     """
-    arrays = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+    arrays = {name: np.asarray(value, order="C") for name, value in tensors.items()}
     with atomic(path) as temporary:
         safetensors.numpy.save_file(arrays, temporary, metadata={"state": json.dumps(state)})
 

@@ -291,6 +291,16 @@ def test_checkpoint_of_other_networks_is_refused(train, tmp_path):
         train(tmp_path, "MODEL.gen_net.dim=4", f"TRAIN.checkpoint_path={tmp_path}/checkpoints/latest")
 
 
+def test_checkpoint_keeps_every_shape(tmp_path):
+    """A single number stays one: networks have such buffers."""
+    tensors = {"a": np.array(3, "int32"), "b": np.zeros([2, 0]), "c": np.ones([2, 3]).T}
+    weights.save_checkpoint(tmp_path / "x.safetensors", tensors, {"seed": 1})
+    read, state = weights.read_checkpoint(tmp_path / "x")
+    assert state == {"seed": 1}
+    assert {name: value.shape for name, value in read.items()} == {"a": (), "b": (2, 0), "c": (3, 2)}
+    np.testing.assert_array_equal(read["c"], tensors["c"])
+
+
 def test_checkpoint_of_another_seed_is_refused(train, tmp_path):
     train(tmp_path)
     with pytest.raises(InputError, match="seed=42"):

@@ -336,6 +336,8 @@ class ResidualBlock(nn.Layer):
         normalize: Makes the normalisation of ``dim`` channels; None for none.
         dim_in: Channels of the input where they differ; such a block is the first one of a critic, which has no
             pre-activation.
+
+    Its forward pass takes the input, the labels of a conditional generator, and the up-sampling of an ``up`` block.
     """
 
     def __init__(self, dim: int, resample: str | None = None, normalize=None, dim_in: int | None = None):
@@ -347,7 +349,7 @@ class ResidualBlock(nn.Layer):
         self.conv2 = he_uniform(nn.Conv2D(dim, dim, 3, padding=1))
         self.shortcut = glorot_uniform(nn.Conv2D(dim_in or dim, dim, 1)) if resample else None
 
-    def forward(self, x: Tensor, labels: Tensor | None = None, upsample=upsample_nearest) -> Tensor:
+    def forward(self, x: Tensor, labels: Tensor | None = None, upsample=None) -> Tensor:
         h = self.activate(self.norm1, x, labels) if self.preactivate else x
         h = self.conv1(upsample(h) if self.resample == "up" else h)
         h = self.conv2(self.activate(self.norm2, h, labels))
