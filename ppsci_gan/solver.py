@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -126,7 +127,7 @@ class AdversarialSolver(ppsci.solver.Solver):
     def __init__(
         self,
         generator: nn.Layer,
-        phases: list[Phase] = (),
+        phases: Sequence[Phase] = (),
         constraint: dict[str, ppsci.constraint.Constraint] | None = None,
         validator: dict[str, ppsci.validate.Validator] | None = None,
         score: Score | None = None,
@@ -179,7 +180,7 @@ class AdversarialSolver(ppsci.solver.Solver):
             while self.global_step < self.max_steps and not self.interrupted:
                 epoch = self.global_step // self.iters_per_epoch + 1
                 self.train_epoch_func(self, epoch, self.log_freq)
-                if not self.interrupted:
+                if self.global_step % self.iters_per_epoch == 0:
                     self._finish_epoch(epoch)
                 self.save_checkpoint("latest")
         if self.interrupted:
@@ -285,13 +286,12 @@ class AdversarialSolver(ppsci.solver.Solver):
         for kind in ("raw", "averaged") if self.ema_model is not None else ("raw",):
             with self.averaged(kind == "averaged"):
                 _, groups = self.eval(epoch)
-            for metric, values in groups.items():
-                scores.update({f"eval_{kind}/{metric}.{key}": value for key, value in values.items()})
-            value = scores.get(f"eval_{kind}/{self.score.name}") if self.score else None
-            if value is not None and self.score.better(value, self.best[kind]):
-                self.best[kind] = value
+            named = {f"{metric}.{key}": value for metric, values in groups.items() for key, value in values.items()}
+            scores.update({f"eval_{kind}/{name}": value for name, value in named.items()})
+            if self.score is not None and self.score.better(named[self.score.name], self.best[kind]):
+                self.best[kind] = named[self.score.name]
                 self.save_checkpoint("best" if kind == "raw" else "best_averaged", averaged=kind == "averaged")
-                logger.message(f"Best {self.score.name} so far ({kind} weights): {value:.5g}")
+                logger.message(f"Best {self.score.name} so far ({kind} weights): {self.best[kind]:.5g}")
         self._write_scalars(scores)
 
     @contextmanager

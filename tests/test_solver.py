@@ -252,6 +252,20 @@ def test_best_follows_the_scores_direction(tmp_path, monkeypatch, higher, best):
     assert weights.read_checkpoint(tmp_path / "checkpoints" / "best")[1]["iteration"] == int(10 * best)
 
 
+def test_best_averaged_keeps_the_raw_weights_beside(tmp_path, monkeypatch):
+    """A run can go on from it, and evaluation takes the average."""
+    solver, generator, _ = line_solver(tmp_path)
+    solver.run_iteration()
+    monkeypatch.setattr(solver, "eval", lambda epoch: (0.0, {"x": {"y": generator.slope.item()}}))
+    solver._evaluate_and_keep_best(1)
+    tensors, _ = weights.read_checkpoint(tmp_path / "checkpoints" / "best_averaged")
+    average = 0.9 * 1.0 + 0.1 * generator.slope.item()
+    assert solver.best == {"raw": generator.slope.item(), "averaged": pytest.approx(average)}
+    assert tensors["generator/slope"] == generator.slope.item()
+    assert weights.read(str(tmp_path / "checkpoints/best_averaged"), "generator")["slope"] == pytest.approx(average)
+    assert weights.read(str(tmp_path / "checkpoints/best"), "generator")["slope"] == generator.slope.item()
+
+
 def test_not_finite_loss_ends_the_run_and_keeps_the_checkpoint(tmp_path):
     solver, generator, critic = line_solver(tmp_path, "log_freq=1")
     solver.train_epoch_func(_prepared(solver), 1, 1)
