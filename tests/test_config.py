@@ -1,0 +1,287 @@
+"""Configurations: every one that is there can be run, and impossible ones are refused by name."""
+
+import re
+
+import pytest
+from hydra import compose
+from hydra import initialize_config_dir
+from omegaconf import OmegaConf
+
+from ppsci_gan import config
+from ppsci_gan.errors import InputError
+from ppsci_gan.files import REPOSITORY
+
+CONF = REPOSITORY / "conf"
+PRIMARY = sorted(file.stem for file in CONF.glob("*.yaml") if file.stem != "gan_default")
+PRESETS = sorted((name, file.stem) for name in PRIMARY for file in CONF.glob(f"{name}/*.yaml"))
+
+
+def composed(name, *overrides, folder=CONF):
+    with initialize_config_dir(str(folder), version_base=None):
+        return compose(name, list(overrides))
+
+
+@pytest.fixture(scope="module")
+def defaults():
+    return {name: composed(name) for name in ("wgangp_toy", "wgangp_mnist", "wgangp_cifar10")}
+
+
+@pytest.fixture
+def refusal(defaults):
+    """``refusal(key, value)`` is the message about a configuration with that value."""
+
+    def message(key, value, name="wgangp_toy"):
+        cfg = defaults[name].copy()
+        OmegaConf.set_struct(cfg, False)
+        OmegaConf.update(cfg, key, value)
+        with pytest.raises(InputError) as error:
+            config.check(cfg)
+        return str(error.value)
+
+    return message
+
+
+# --- what is in conf/ ---
+
+
+@pytest.mark.parametrize("name", PRIMARY)
+@pytest.mark.parametrize("mode", ["train", "eval", "export", "infer"])
+def test_primary_configs_are_sound(name, mode):
+    config.check(composed(name, f"mode={mode}", "EVAL.pretrained_gen_model_path=weights.pdparams"))
+
+
+@pytest.mark.parametrize(("name", "preset"), PRESETS)
+def test_presets_are_sound(name, preset):
+    cfg = composed(name, f"preset={preset}")
+    config.check(cfg)
+    assert preset == "none" or cfg != composed(name)
+
+
+def test_every_preset_can_be_named():
+    """Hydra wants a file for the choice itself as well."""
+    assert {preset for _, preset in PRESETS} == {file.stem for file in (CONF / "preset").glob("*.yaml")}
+
+
+@pytest.mark.parametrize(
+    ("name", "preset", "dim", "batch_size", "iterations", "rate", "last_rate", "betas", "weight", "multiple"),
+    [
+        ("wgangp_toy", "none", 512, 256, 100_000, 1e-4, 1e-4, (0.5, 0.9), 0.1, 1),
+        ("wgangp_mnist", "none", 64, 50, 200_000, 1e-4, 1e-4, (0.5, 0.9), 10, 1),
+        ("wgangp_cifar10", "none", 128, 64, 100_000, 2e-4, 0, (0, 0.9), 10, 2),
+        ("wgangp_cifar10", "dcgan", 128, 64, 200_000, 1e-4, 1e-4, (0.5, 0.9), 10, 1),
+    ],
+)
+def test_defaults_are_those_of_the_reference(
+    name, preset, dim, batch_size, iterations, rate, last_rate, betas, weight, multiple
+):
+    """Settings of igul222/improved_wgan_training."""
+    cfg = composed(name, f"preset={preset}")
+    assert cfg.MODEL.gen_net.dim == cfg.MODEL.dis_net.dim == dim
+    assert cfg.TRAIN.batch_size == batch_size
+    assert cfg.TRAIN.epochs * cfg.TRAIN.iters_per_epoch == iterations
+    for schedule in (cfg.TRAIN.lr_scheduler_gen, cfg.TRAIN.lr_scheduler_dis):
+        assert (schedule.learning_rate, schedule.end_lr) == (rate, last_rate)
+    assert (cfg.TRAIN.optimizer.beta1, cfg.TRAIN.optimizer.beta2) == betas
+    assert (cfg.LOSS.penalty_weight, cfg.LOSS.penalty_target, cfg.LOSS.penalty_one_sided) == (weight, 1, False)
+    assert (cfg.TRAIN.n_critic, cfg.TRAIN.gen_batch_multiple) == (5, multiple)
+    assert not cfg.TRAIN.ema.use_ema
+
+
+def test_weights_to_export_are_those_to_evaluate_unless_named():
+    name = "EVAL.pretrained_gen_model_path=a"
+    assert composed("wgangp_mnist", name).INFER.pretrained_gen_model_path == "a"
+    assert composed("wgangp_mnist", name, "INFER.pretrained_gen_model_path=b").INFER.pretrained_gen_model_path == "b"
+
+
+# --- unknown keys ---
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("sead", "seed"),
+        ("TRAIN.epoch", "epochs"),
+        ("TRAIN.ema.decy", "decay"),
+        ("TRAIN.swa.use_sw", "use_swa"),
+        ("TRAIN.optimizer.beta", "beta2 or beta1"),
+        ("TRAIN.lr_scheduler_gen.learnig_rate", "learning_rate"),
+        ("MODEL.architectur", "architecture"),
+        ("MODEL.gen_net.dims", "dim"),
+        ("MODEL.dis_net.dims", "dim"),
+        ("DATA.path", "data_path"),
+        ("LOSS.penalty_weigth", "penalty_weight"),
+        ("EVAL.num_sample", "num_samples"),
+        ("INFER.num_image", "num_images"),
+        ("VIS.num_image", "num_images"),
+    ],
+)
+def test_unknown_key_is_named_with_what_may_be_meant(refusal, key, meant):
+    assert f"\n  {key}: unknown key. Did you mean {meant}" in refusal(key, 1)
+
+
+def test_unknown_key_like_no_other_lists_the_group(refusal):
+    assert refusal("VIS.qqq", 1).endswith("\n  VIS.qqq: unknown key. There are num_images.")
+
+
+def test_unknown_keys_inside_a_yaml_are_refused(tmp_path):
+    """Hydra itself lets them pass."""
+    (tmp_path / "mine.yaml").write_text(
+        "defaults: [wgangp_toy, _self_]\n"
+        "TRAIN: {epoch: 3, ema: {decy: 0.5}}\n"
+        "MODEL: {gen_net: {width: 64}}\n"
+        "LOOS: {penalty_weight: 1}\n"
+    )
+    cfg = composed("mine", f"hydra.searchpath=[file://{CONF}]", folder=tmp_path)
+    with pytest.raises(InputError) as error:
+        config.check(cfg)
+    lines = str(error.value).splitlines()
+    assert {re.split("[:=]", line.strip())[0] for line in lines[1:]} == {
+        "TRAIN.epoch",
+        "TRAIN.ema.decy",
+        "MODEL.gen_net.width",
+        "LOOS",
+    }
+
+
+# --- impossible values ---
+
+NOT_POSITIVE = [
+    "TRAIN.epochs",
+    "TRAIN.iters_per_epoch",
+    "TRAIN.batch_size",
+    "TRAIN.gen_batch_multiple",
+    "TRAIN.n_critic",
+    "TRAIN.eval_freq",
+    "TRAIN.start_eval_epoch",
+    "TRAIN.ema.avg_freq",
+    "TRAIN.lr_scheduler_gen.learning_rate",
+    "TRAIN.lr_scheduler_dis.learning_rate",
+    "MODEL.gen_net.dim",
+    "MODEL.dis_net.dim",
+    "DATA.num_samples",
+    "LOSS.penalty_interval",
+    "EVAL.num_samples",
+    "EVAL.batch_size",
+    "INFER.num_images",
+    "INFER.batch_size",
+    "VIS.num_images",
+    "log_freq",
+]
+NEGATIVE = [
+    "seed",
+    "TRAIN.save_freq",
+    "TRAIN.sample_freq",
+    "TRAIN.lr_scheduler_gen.end_lr",
+    "LOSS.penalty_weight",
+    "LOSS.penalty_target",
+    "LOSS.acgan_scale",
+    "LOSS.acgan_scale_g",
+    "TRAIN.optimizer.beta1",
+    "TRAIN.optimizer.beta2",
+]
+OUT_OF_RANGE = (
+    [(key, 0) for key in NOT_POSITIVE]
+    + [(key, -1) for key in NOT_POSITIVE + NEGATIVE]
+    + [
+        ("seed", 2**32),
+        ("TRAIN.optimizer.beta1", 1.0),
+        ("TRAIN.ema.decay", 0.0),
+        ("TRAIN.ema.decay", 1.0),
+        ("TRAIN.lr_scheduler_gen.learning_rate", float("inf")),
+        ("LOSS.penalty_weight", float("nan")),
+        ("TRAIN.update_freq", 2),
+        ("TRAIN.swa.use_swa", True),
+        ("use_amp", True),
+        ("to_static", True),
+        ("mode", "evaluate"),
+        ("device", "tpu"),
+        ("log_level", "loud"),
+        ("MODEL.architecture", "vgg"),
+        ("MODEL.gen_net.input_keys", []),
+        ("DATA.name", "moons"),
+        ("INFER.engine", "torch"),
+    ]
+)
+OF_ANOTHER_TYPE = [
+    ("TRAIN.epochs", "many"),
+    ("TRAIN.epochs", 1e3),  # would reach range() as a float
+    ("TRAIN.epochs", True),
+    ("TRAIN.epochs", None),
+    ("TRAIN.batch_size", "64"),
+    ("TRAIN.eval_during_train", "maybe"),
+    ("TRAIN.eval_during_train", "no"),  # true, to Python
+    ("TRAIN.lr_scheduler_gen.learning_rate", "fast"),
+    ("TRAIN.optimizer", "adam"),
+    ("TRAIN.checkpoint_path", 3),
+    ("MODEL.gen_net.dim", [64]),
+    ("MODEL.gen_net.input_keys", "noise"),
+    ("DATA.num_samples", None),
+    ("DATA.data_path", 7),
+    ("LOSS.penalty_one_sided", 1),
+    ("output_dir", None),
+    ("seed", None),
+    ("device", 0),
+    ("wandb_config", 3),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), OUT_OF_RANGE + OF_ANOTHER_TYPE)
+def test_impossible_value_is_refused_by_name(refusal, key, value):
+    line = next(line for line in refusal(key, value).splitlines()[1:] if line.startswith(f"  {key}"))
+    assert line.startswith(f"  {key}={value}: ")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("TRAIN.save_freq", 0),
+        ("TRAIN.sample_freq", 0),
+        ("TRAIN.lr_scheduler_gen.end_lr", 0),
+        ("TRAIN.optimizer.beta1", 0),
+        ("TRAIN.batch_size", 1),
+        ("LOSS.penalty_weight", 0),
+        ("LOSS.penalty_weight", 10),  # an integer where a float is meant
+        ("seed", 0),
+        ("seed", 2**32 - 1),
+        ("device", "npu:3"),
+    ],
+)
+def test_values_at_the_edge_are_taken(defaults, key, value):
+    cfg = defaults["wgangp_toy"].copy()
+    OmegaConf.update(cfg, key, value)
+    config.check(cfg)
+
+
+@pytest.mark.parametrize("key", ["MODEL.architecture", "MODEL.gen_net.normalize", "DATA.dequantize"])
+def test_null_is_no_value_for_a_key_of_cifar10(refusal, key):
+    assert f"{key}=None: " in refusal(key, None, "wgangp_cifar10")
+
+
+def test_device_is_refused_in_plain_words(refusal):
+    assert "device=tpu: write auto, cpu, gpu, npu or xpu" in refusal("device", "tpu")
+
+
+def test_all_errors_are_told_at_once(defaults):
+    cfg = defaults["wgangp_toy"].copy()
+    for key in ("TRAIN.epochs", "EVAL.num_samples", "VIS.num_images"):
+        OmegaConf.update(cfg, key, -1)
+    with pytest.raises(InputError, match=r"TRAIN.epochs=-1: .*\n.*EVAL.num_samples=-1: .*\n.*VIS.num_images=-1: "):
+        config.check(cfg)
+
+
+def test_missing_keys_are_named(defaults):
+    values = OmegaConf.to_container(defaults["wgangp_toy"], resolve=True)
+    del values["TRAIN"]["epochs"], values["LOSS"]
+    with pytest.raises(InputError, match=r"TRAIN.epochs: missing\n.*LOSS: missing"):
+        config.check(values)
+
+
+def test_interpolation_that_leads_nowhere(refusal):
+    message = refusal("EVAL.pretrained_gen_model_path", "${nothing}")
+    assert "EVAL.pretrained_gen_model_path: Interpolation key 'nothing' not found" in message
+
+
+@pytest.mark.parametrize(("mode", "group"), [("eval", "EVAL"), ("export", "INFER")])
+def test_weights_must_be_given(refusal, defaults, mode, group):
+    message = refusal("mode", mode, "wgangp_mnist")
+    assert f"{group}.pretrained_gen_model_path is not set: mode={mode} needs" in message
