@@ -200,7 +200,8 @@ def save_checkpoint(path: os.PathLike | str, tensors: dict[str, np.ndarray], sta
     """
     arrays = {name: np.asarray(value, order="C") for name, value in tensors.items()}
     with atomic(path) as temporary:
-        safetensors.numpy.save_file(arrays, temporary, metadata={"state": json.dumps(state)})
+        # Not save_file, which lets nobody else read the file, whatever the user's umask.
+        temporary.write_bytes(safetensors.numpy.save(arrays, metadata={"state": json.dumps(state)}))
 
 
 def read_checkpoint(path: os.PathLike | str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -222,6 +223,42 @@ def read_checkpoint(path: os.PathLike | str) -> tuple[dict[str, np.ndarray], dic
             return {name: handle.get_tensor(name) for name in handle.keys()}, state  # noqa: SIM118 - no dict
     except (safetensors.SafetensorError, KeyError, ValueError) as error:
         raise InputError(f"{file}: not a checkpoint of this suite, or damaged ({error}).") from error
+
+
+def publish(checkpoint: str, path: str) -> None:
+    """Write the weights of a checkpoint's players alone, as a small checkpoint to share.
+
+    The generator is the averaged one where the checkpoint says so. ``python -m ppsci_gan.weights CHECKPOINT FILE`` does
+    this from the command line.
+
+    Args:
+        checkpoint: Such as ``<run>/checkpoints/best``.
+        path: The file to write, ``.safetensors``.
+
+    Raises:
+        InputError: The checkpoint is missing or damaged.
+
+    Examples:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from ppsci_gan import weights
+        >>> folder = tempfile.mkdtemp()
+        >>> arrays = {"generator/w": np.ones(2), "averaged/w": np.zeros(2), "optimizer/generator/w/m": np.ones(2)}
+        >>> state = {"iteration": 10, "seed": 42, "use": {"generator": "averaged"}}
+        >>> weights.save_checkpoint(folder + "/run.safetensors", arrays, state)
+        >>> weights.publish(folder + "/run", folder + "/shared.safetensors")
+        >>> {name: value.tolist() for name, value in weights.read_checkpoint(folder + "/shared")[0].items()}
+        {'generator/w': [0.0, 0.0]}
+    """
+    tensors, state = read_checkpoint(checkpoint)
+    use = state.get("use", {})
+    players = {name.split("/")[0] for name in tensors} - {"optimizer", "averaged"}
+    shared = {
+        f"{player}/{name}": value
+        for player in sorted(players)
+        for name, value in _part_of(tensors, use.get(player, player), Path(checkpoint)).items()
+    }
+    save_checkpoint(path, shared, {"iteration": state["iteration"], "seed": state["seed"]})
 
 
 def _part_of(tensors: dict[str, np.ndarray], part: str, file: Path) -> dict[str, np.ndarray]:
@@ -271,3 +308,14 @@ def _fetch(address: str, file: Path) -> None:
         raise InputError(
             f"{address}: cannot be downloaded ({error}). Fetch it another way and give its path."
         ) from error
+
+
+if __name__ == "__main__":
+    import argparse
+
+    from ppsci_gan.cli import explain_errors
+
+    parser = argparse.ArgumentParser(description=publish.__doc__.split("\n")[0])
+    parser.add_argument("checkpoint", help="such as <run>/checkpoints/best")
+    parser.add_argument("path", help="the file to write, .safetensors")
+    explain_errors(publish)(**vars(parser.parse_args()))
