@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import resource
 import signal
 import sys
@@ -30,11 +29,10 @@ from ppsci.utils import misc
 
 from ppsci_gan import device
 from ppsci_gan import latent
-from ppsci_gan import plots
 from ppsci_gan import weights
 from ppsci_gan.data.batches import shuffled_batches
 from ppsci_gan.errors import InputError
-from ppsci_gan.files import atomic
+from ppsci_gan.scalars import Scalars
 
 
 class Phase(NamedTuple):
@@ -154,6 +152,7 @@ class AdversarialSolver(ppsci.solver.Solver):
         self.best: dict[str, float | None] = {"raw": None, "averaged": None}
         self.train_epoch_func = train_epoch
         self.interrupted = False
+        self.scalars = Scalars(Path(self.output_dir, "scalars.jsonl"))
         if self.resume_path is not None:
             self.load_checkpoint(self.resume_path)
 
@@ -173,7 +172,7 @@ class AdversarialSolver(ppsci.solver.Solver):
         """
         self.max_steps = self.epochs * self.iters_per_epoch
         self._open_data()
-        self._prepare_scalars()
+        self.scalars.drop_after(self.global_step)
         self.model.train()
         logger.info(f"Training from iteration {self.global_step} to {self.max_steps}, into {self.output_dir}")
         with self._catch_interrupt():
@@ -187,7 +186,8 @@ class AdversarialSolver(ppsci.solver.Solver):
             path = Path(self.output_dir, "checkpoints", "latest")
             logger.message(f"Stopped after iteration {self.global_step}. Go on with TRAIN.checkpoint_path={path}")
             sys.exit(130)
-        self._plot_curves()
+        self.scalars.plot(str(Path(self.output_dir, "curves.png")))
+        logger.message(f"Curves, samples and checkpoints: {self.output_dir}")
 
     def run_iteration(self) -> dict[str, Tensor]:
         """Run every phase once; returns its terms by ``<phase>/<term>``, still on the device."""
@@ -198,8 +198,8 @@ class AdversarialSolver(ppsci.solver.Solver):
                 for update in range(phase.updates):
                     losses = self._update(phase, self.global_step * phase.updates + update)
             terms.update({f"{phase.name}/{name}": value.detach() for name, value in losses.items()})
-            if isinstance(phase.optimizer._learning_rate, paddle.optimizer.lr.LRScheduler):
-                phase.optimizer._learning_rate.step()
+            if _scheduler(phase):
+                _scheduler(phase).step()
         if self.ema_model is not None and (self.global_step + 1) % self.avg_freq == 0:
             self.ema_model.update()
         self.global_step += 1
@@ -332,7 +332,7 @@ class AdversarialSolver(ppsci.solver.Solver):
         if bad:
             raise FloatingPointError(
                 f"{', '.join(bad)} is no longer finite at iteration {self.global_step}. Go on from the last checkpoint "
-                f"in {self.output_dir}/checkpoints with a smaller TRAIN.lr_scheduler.learning_rate."
+                f"in {self.output_dir}/checkpoints with a smaller TRAIN.lr_scheduler_gen.learning_rate."
             )
         images = sum(phase.updates * phase.batch_size for phase in self.phases if phase.name in (self.constraint or {}))
         per_second = images * self.world_size * len(terms) / seconds
@@ -349,37 +349,8 @@ class AdversarialSolver(ppsci.solver.Solver):
 
     def _write_scalars(self, values: dict[str, float]) -> None:
         if self.rank == 0:
-            with open(self._scalars_file, "a") as out:
-                out.write(json.dumps({"iteration": self.global_step, **values}) + "\n")
+            self.scalars.write(self.global_step, values)
         logger.scalar(values, self.global_step, self.vdl_writer, self.wandb_writer, self.tbd_writer)
-
-    @property
-    def _scalars_file(self) -> Path:
-        return Path(self.output_dir, "scalars.jsonl")
-
-    def _prepare_scalars(self) -> None:
-        """Drop what an interrupted run wrote after the iteration that this one starts from."""
-        self._scalars_file.parent.mkdir(parents=True, exist_ok=True)
-        if self.rank == 0 and self._scalars_file.is_file():
-            rows = [row for row in self._read_scalars() if row["iteration"] <= self.global_step]
-            with atomic(self._scalars_file) as path:
-                path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-    def _read_scalars(self) -> list[dict[str, float]]:
-        return [json.loads(line) for line in self._scalars_file.read_text().splitlines()]
-
-    def _plot_curves(self) -> None:
-        rows = self._read_scalars() if self.rank == 0 and self._scalars_file.is_file() else []
-        names = dict.fromkeys(name for row in rows for name in row)
-        curves = {
-            name: tuple(np.array([(row["iteration"], row[name]) for row in rows if name in row]).T)
-            for name in names
-            if name not in ("iteration", "images_per_second") and not name.startswith("lr/")
-        }
-        if curves:
-            path = Path(self.output_dir, "curves.png")
-            plots.save_curves(curves, str(path))
-            logger.message(f"Curves: {path}")
 
     # --- checkpoints ---
 
@@ -395,7 +366,8 @@ class AdversarialSolver(ppsci.solver.Solver):
         averaged = averaged and self.ema_model is not None
         tensors = {f"{n}/{k}": v for n, player in self.players.items() for k, v in player.state_dict().items()}
         for phase in self.phases:
-            tensors.update({f"optimizer/{phase.name}/{k}": v for k, v in _optimizer_state(phase).items()})
+            moments = weights.optimizer_state(phase.optimizer, phase.player)
+            tensors.update({f"optimizer/{phase.name}/{k}": v for k, v in moments.items()})
         state: dict[str, Any] = {
             "iteration": self.global_step,
             "seed": self.seed,
@@ -419,6 +391,11 @@ class AdversarialSolver(ppsci.solver.Solver):
             InputError: It is no checkpoint, or one of other networks or of another seed.
         """
         tensors, state = weights.read_checkpoint(path)
+        if "schedulers" not in state:
+            raise InputError(
+                f"{path} holds weights only. To start from them, use TRAIN.pretrained_gen_model_path and "
+                "TRAIN.pretrained_dis_model_path."
+            )
         if state["seed"] != self.seed:
             raise InputError(f"{path} is of a run with seed={state['seed']}: it can go on only with that.")
         for name, player in self.players.items():
@@ -426,7 +403,8 @@ class AdversarialSolver(ppsci.solver.Solver):
             weights.check(player, arrays, path, "MODEL.gen_net" if player is self.generator else "MODEL.dis_net")
             player.set_state_dict(_tensors(arrays))
         for phase in self.phases:
-            _restore_optimizer(phase, _below(f"optimizer/{phase.name}/", tensors))
+            moments = _below(f"optimizer/{phase.name}/", tensors)
+            weights.set_optimizer_state(phase.optimizer, phase.player, moments)
             if _scheduler(phase):
                 _scheduler(phase).set_state_dict(state["schedulers"][phase.name])
         if self.ema_model is not None:
@@ -475,28 +453,6 @@ def _below(prefix: str, values: dict[str, Any]) -> dict[str, Any]:
 def _scheduler(phase: Phase) -> paddle.optimizer.lr.LRScheduler | None:
     rate = phase.optimizer._learning_rate
     return rate if isinstance(rate, paddle.optimizer.lr.LRScheduler) else None
-
-
-def _optimizer_state(phase: Phase) -> dict[str, Tensor]:
-    """Name the optimizer's tensors after the network's parameters: Paddle's own names count layers ever built."""
-    state = phase.optimizer.state_dict()
-    own = {}
-    for name, parameter in phase.player.named_parameters():
-        prefix = f"{parameter.name}_"
-        own.update({f"{name}/{k[len(prefix) :]}": v for k, v in state.items() if k.startswith(prefix)})
-    return own
-
-
-def _restore_optimizer(phase: Phase, arrays: dict[str, np.ndarray]) -> None:
-    paddle_names = {name: parameter.name for name, parameter in phase.player.named_parameters()}
-    state = {}
-    for key, value in arrays.items():
-        name, slot = key.rsplit("/", 1)
-        state[f"{paddle_names[name]}_{slot}"] = paddle.to_tensor(value)
-    scheduler = _scheduler(phase)
-    if scheduler:
-        state["LR_Scheduler"] = scheduler.state_dict()
-    phase.optimizer.set_state_dict(state)
 
 
 def _memory_mb() -> int:

@@ -261,6 +261,43 @@ def publish(checkpoint: str, path: str) -> None:
     save_checkpoint(path, shared, {"iteration": state["iteration"], "seed": state["seed"]})
 
 
+def optimizer_state(optimizer: paddle.optimizer.Optimizer, model: nn.Layer) -> dict[str, paddle.Tensor]:
+    """Return an optimizer's tensors, named after the network's parameters.
+
+    Paddle names them after counters of layers ever built, which differ from process to process.
+
+    Args:
+        optimizer: The optimizer.
+        model: The network whose parameters it updates.
+
+    Returns:
+        Tensors by ``<parameter>/<slot>``, such as ``output.bias/moment1_0``.
+    """
+    state, named = optimizer.state_dict(), {}
+    for name, parameter in model.named_parameters():
+        prefix = f"{parameter.name}_"
+        named.update({f"{name}/{key[len(prefix) :]}": value for key, value in state.items() if key.startswith(prefix)})
+    return named
+
+
+def set_optimizer_state(optimizer: paddle.optimizer.Optimizer, model: nn.Layer, arrays: dict[str, np.ndarray]) -> None:
+    """Give an optimizer the state that ``optimizer_state`` returned; its scheduler is left as it is.
+
+    Args:
+        optimizer: The optimizer.
+        model: The network whose parameters it updates.
+        arrays: Arrays by ``<parameter>/<slot>``.
+    """
+    paddle_names = {name: parameter.name for name, parameter in model.named_parameters()}
+    state = {}
+    for key, value in arrays.items():
+        name, slot = key.rsplit("/", 1)
+        state[f"{paddle_names[name]}_{slot}"] = paddle.to_tensor(value)
+    if isinstance(optimizer._learning_rate, paddle.optimizer.lr.LRScheduler):
+        state["LR_Scheduler"] = optimizer._learning_rate.state_dict()
+    optimizer.set_state_dict(state)
+
+
 def _part_of(tensors: dict[str, np.ndarray], part: str, file: Path) -> dict[str, np.ndarray]:
     prefix = f"{part}/"
     arrays = {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}

@@ -305,6 +305,15 @@ def test_checkpoint_of_other_networks_is_refused(train, tmp_path):
         train(tmp_path, "MODEL.gen_net.dim=4", f"TRAIN.checkpoint_path={tmp_path}/checkpoints/latest")
 
 
+def test_published_weights_are_no_checkpoint_to_go_on_from(train, tmp_path):
+    train(tmp_path)
+    weights.publish(str(tmp_path / "checkpoints" / "latest"), str(tmp_path / "shared.safetensors"))
+    with pytest.raises(InputError, match="TRAIN.pretrained_gen_model_path"):
+        train(tmp_path, f"TRAIN.checkpoint_path={tmp_path}/shared")
+    solver = train(tmp_path, f"TRAIN.pretrained_gen_model_path={tmp_path}/shared", "TRAIN.epochs=1")
+    assert solver.global_step == 6
+
+
 def test_checkpoint_keeps_every_shape(tmp_path):
     """A single number stays one: networks have such buffers."""
     tensors = {"a": np.array(3, "int32"), "b": np.zeros([2, 0]), "c": np.ones([2, 3]).T}
