@@ -1,32 +1,25 @@
 """What wrong input gets: one message that names file or key, exit code 1 or 2, and nothing half-written."""
 
 import errno
-import gzip
-import io
-import pickle
 import re
 import subprocess
 import sys
-import tarfile
 import tempfile
 
-import numpy as np
 import pytest
 from hydra import compose
 from hydra import initialize_config_dir
 
 from ppsci_gan import cli
 from ppsci_gan import device
-from ppsci_gan import weights
 from ppsci_gan.errors import InputError
 from ppsci_gan.files import REPOSITORY
 
-TINY = ["MODEL.gen_net.dim=2", "MODEL.dis_net.dim=2", "TRAIN.batch_size=4", "TRAIN.epochs=1", "TRAIN.iters_per_epoch=1"]
 
-
-def config(name, *overrides, with_hydra=False):
+def config(name, *overrides):
+    """The configuration as Hydra gives it to a callback, with its own group."""
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base=None):
-        return compose(f"wgangp_{name}", ["device=cpu", *TINY, *overrides], return_hydra_config=with_hydra)
+        return compose(f"wgangp_{name}", ["device=cpu", *overrides], return_hydra_config=True)
 
 
 @pytest.fixture
@@ -86,8 +79,8 @@ def test_a_command_that_works_is_left_alone():
 # --- before Hydra makes a folder ---
 
 
-def start(*overrides, name="toy"):
-    cli.InitCallback().on_run_start(config(name, *overrides, with_hydra=True))
+def start(*overrides):
+    cli.InitCallback().on_run_start(config("toy", *overrides))
 
 
 def test_good_configuration_passes_and_makes_its_folder(tmp_path):
@@ -115,7 +108,7 @@ def test_good_configuration_passes_and_makes_its_folder(tmp_path):
 @pytest.mark.parametrize("event", ["on_run_start", "on_job_start"])  # a multi-run has only the second
 def test_refused_configuration_leaves_no_folder(tmp_path, monkeypatch, error_of, event, override, expected):
     monkeypatch.setattr(device, "count", lambda kind: int(kind == "cpu"))
-    cfg = config("toy", f"output_dir={tmp_path}/run", override, with_hydra=True)
+    cfg = config("toy", f"output_dir={tmp_path}/run", override)
     message = error_of(getattr(cli.InitCallback(), event), cfg)
     assert re.search(expected, message)
     assert not list(tmp_path.iterdir())
@@ -123,7 +116,7 @@ def test_refused_configuration_leaves_no_folder(tmp_path, monkeypatch, error_of,
 
 @pytest.mark.parametrize(("mode", "group"), [("eval", "EVAL"), ("export", "INFER")])
 def test_weights_must_be_set(tmp_path, error_of, mode, group):
-    cfg = config("mnist", f"mode={mode}", f"output_dir={tmp_path}/run", with_hydra=True)
+    cfg = config("mnist", f"mode={mode}", f"output_dir={tmp_path}/run")
     assert f"{group}.pretrained_gen_model_path is not set" in error_of(cli.InitCallback().on_run_start, cfg)
     assert not list(tmp_path.iterdir())
 
@@ -161,166 +154,6 @@ def test_an_unexpected_error_of_the_check_ends_the_process(tmp_path, monkeypatch
     assert "KeyError: 'bug'" in capsys.readouterr().err
 
 
-# --- data and weights, through the scripts' own functions ---
-
-
-def digits(num=8, width=784):
-    rng = np.random.default_rng(0)
-    return rng.random((num, width), np.float32), rng.integers(0, 10, num)
-
-
-def mnist_file(path, **kwargs):
-    path.write_bytes(gzip.compress(pickle.dumps([digits(**kwargs)] * 3)))
-    return path
-
-
-def cifar10_file(path, names, width=3072):
-    content = pickle.dumps({b"data": np.zeros((8, width), np.uint8), b"labels": [0] * 8})
-    with tarfile.open(path, "w:gz") as archive:
-        for name in names:
-            member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return path
-
-
-BATCHES = [f"data_batch_{number}" for number in range(1, 6)] + ["test_batch"]
-
-
-def truncated(path):
-    path.write_bytes(path.read_bytes()[:-200])
-    return path
-
-
-def text(path):
-    path.write_text("<html>404 Not Found</html>" * 20)
-    return path
-
-
-DATA_FILES = {
-    ("mnist", "missing"): (lambda path: path, "no such file.*mnist.pkl.gz from http.*f68b3c2dcbeaaa9fbdd348bbdeb94873"),
-    ("mnist", "truncated"): (lambda path: truncated(mnist_file(path)), "truncated.*Get the file again"),
-    ("mnist", "no gzip"): (text, "of another format.*Get the file again"),
-    ("mnist", "wrong shape"): (lambda path: mnist_file(path, width=700), r"float32 \[8, 700\], not float32 \[N, 784\]"),
-    ("mnist", "too few"): (lambda path: mnist_file(path, num=3), "TRAIN.batch_size=4 is more than .* 3 samples"),
-    ("cifar10", "missing"): (lambda path: path, "no such file.*cs.toronto.edu.*c58f30108f718f92721af3b95e74349a"),
-    ("cifar10", "truncated"): (lambda path: truncated(cifar10_file(path, BATCHES)), "truncated"),
-    ("cifar10", "no gzip"): (text, "not a tar.gz file.*cs.toronto.edu"),
-    ("cifar10", "no batches"): (lambda path: cifar10_file(path, ["a", "b"]), "lacks data_batch_1.*cs.toronto.edu"),
-    ("cifar10", "wrong shape"): (
-        lambda path: cifar10_file(path, BATCHES, width=300),
-        r"uint8 \[8, 300\], not uint8 \[N, 3072\]",
-    ),
-}
-
-
-@pytest.mark.parametrize(("name", "case"), DATA_FILES)
-def test_data_that_cannot_be_used(tmp_path, load_example, error_of, name, case):
-    make, expected = DATA_FILES[name, case]
-    path = make(tmp_path / "data.gz")
-    cfg = config(name, f"DATA.data_path={path}", f"output_dir={tmp_path}/run")
-    message = error_of(cli.explain_errors(load_example("wgangp", f"wgangp_{name}").train), cfg)
-    assert re.search(expected, message, re.DOTALL)
-    assert case == "too few" or str(path) in message
-    assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize("name", ["mnist", "cifar10"])
-def test_data_path_must_be_set(tmp_path, load_example, error_of, name):
-    cfg = config(name, f"output_dir={tmp_path}/run")
-    message = error_of(cli.explain_errors(load_example("wgangp", f"wgangp_{name}").train), cfg)
-    assert re.match("Error: DATA.data_path is not set. Give .*http.*md5", message, re.DOTALL)
-    assert not (tmp_path / "run").exists()
-
-
-def test_batch_larger_than_the_toy_data(tmp_path, load_example, error_of):
-    cfg = config("toy", "DATA.num_samples=3", "EVAL.num_samples=9", f"output_dir={tmp_path}/run")
-    message = error_of(cli.explain_errors(load_example("wgangp", "wgangp_toy").train), cfg)
-    assert "TRAIN.batch_size=4 is more than the data set has: 3 samples" in message
-    assert not (tmp_path / "run").exists()
-
-
-@pytest.fixture
-def weight_files(tmp_path, load_example):
-    """Weights of toy generators of width 2 and 3, of an MNIST generator, and what is none."""
-    model = load_example("wgangp", "model")
-    for file, network in (
-        ("sound", model.WganGpToyGenerator(["noise"], ["fake_data"], dim=2)),
-        ("other_width", model.WganGpToyGenerator(["noise"], ["fake_data"], dim=3)),
-        ("other_network", model.WganGpMnistGenerator(["noise"], ["fake_data"], dim=2)),
-    ):
-        weights.save(network, tmp_path / f"{file}.pdparams")
-    text(tmp_path / "no_weights.pdparams")
-    text(tmp_path / "no_checkpoint.safetensors")
-    truncated(weights_copy(tmp_path))
-    return tmp_path
-
-
-def weights_copy(folder):
-    copy = folder / "truncated.pdparams"
-    copy.write_bytes((folder / "other_network.pdparams").read_bytes())
-    return copy
-
-
-WEIGHTS = [
-    ("nothing.pdparams", "no such file. In that folder: .*sound.pdparams"),
-    ("other_width.pdparams", "hidden.0.weight is .2, 3. in the file, .2, 2. here.*add MODEL.gen_net.dim=3"),
-    ("other_network.pdparams", "another kind of network than MODEL.gen_net describes"),
-    ("no_weights.pdparams", "damaged or of another format"),
-    ("truncated.pdparams", "truncated"),
-    ("no_checkpoint.safetensors", "not a checkpoint of this suite, or damaged"),
-]
-
-
-@pytest.mark.parametrize(("file", "expected"), WEIGHTS)
-@pytest.mark.parametrize(
-    ("function", "key"),
-    [
-        ("train", "TRAIN.pretrained_gen_model_path"),
-        ("evaluate", "EVAL.pretrained_gen_model_path"),
-        ("export", "INFER.pretrained_gen_model_path"),
-    ],
-)
-def test_weights_that_cannot_be_used(weight_files, load_example, error_of, function, key, file, expected):
-    output_dir = weight_files / "run"
-    cfg = config("toy", f"{key}={weight_files / file}", f"output_dir={output_dir}", f"INFER.export_path={output_dir}/x")
-    message = error_of(cli.explain_errors(getattr(load_example("wgangp", "wgangp_toy"), function)), cfg)
-    assert str(weight_files / file) in message
-    assert re.search(expected, message, re.DOTALL)
-    assert not output_dir.exists()
-
-
-@pytest.mark.parametrize("file", ["nothing", "no_checkpoint.safetensors"])
-def test_checkpoint_that_cannot_be_continued(weight_files, load_example, error_of, file):
-    path = weight_files / file
-    cfg = config("toy", f"TRAIN.checkpoint_path={path}", "EVAL.num_samples=9", f"output_dir={weight_files}/run")
-    message = error_of(cli.explain_errors(load_example("wgangp", "wgangp_toy").train), cfg)
-    assert str(path) in message
-    assert not (weight_files / "run").exists()
-
-
-def test_inference_without_exported_files(tmp_path, load_example, error_of):
-    cfg = config("toy", f"INFER.export_path={tmp_path}/generator", f"output_dir={tmp_path}/run")
-    message = error_of(cli.explain_errors(load_example("wgangp", "wgangp_toy").inference), cfg)
-    assert f"{tmp_path}/generator.json: no such file. Export the generator first, with mode=export." in message
-    assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize(
-    ("overrides", "expected"),
-    [
-        (["MODEL.gen_net.use_label=true", "MODEL.gen_net.normalize=false"], "use_label=true needs normalize=true"),
-        (["MODEL.gen_net.use_label=true", "MODEL.architecture=dcgan"], "set MODEL.gen_net.use_label=false"),
-    ],
-)
-def test_networks_that_cannot_be_built(tmp_path, load_example, error_of, overrides, expected):
-    path = cifar10_file(tmp_path / "data.tar.gz", BATCHES)
-    cfg = config("cifar10", f"DATA.data_path={path}", f"output_dir={tmp_path}/run", *overrides)
-    message = error_of(cli.explain_errors(load_example("wgangp", "wgangp_cifar10").train), cfg)
-    assert expected in message
-    assert not (tmp_path / "run").exists()
-
-
 # --- as a user sees it ---
 
 
@@ -344,15 +177,13 @@ def shell(folder, script, *arguments):
         (["TRAIN.lr=1"], 1, "Could not override 'TRAIN.lr'"),
         (["preset=fast"], 1, "Could not find 'preset/fast'.*none.*quick"),
         (["mode=evaluate", "TRAIN.epochs=many"], 2, "Error: .*mode=evaluate: .*TRAIN.epochs=many: "),
-        (["output_dir=file/run"], 2, "Error: output_dir=file/run: nothing can be written there"),
     ],
 )
 def test_refused_command_line_leaves_nothing(tmp_path, arguments, code, expected):
-    (tmp_path / "file").write_text("mine")
     returned, printed, left = shell(tmp_path, "toy", *arguments)
     assert returned == code
     assert re.search(expected, printed, re.DOTALL)
-    assert left == {"file"}
+    assert not left
 
 
 def test_every_job_of_a_multi_run_is_checked(tmp_path):

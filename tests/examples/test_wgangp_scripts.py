@@ -1,0 +1,249 @@
+"""The WGAN-GP scripts from end to end: train, evaluate, export, infer, in small."""
+
+import gzip
+import io
+import json
+import pickle
+import subprocess
+import sys
+import tarfile
+
+import numpy as np
+import paddle
+import pytest
+from hydra import compose
+from hydra import initialize_config_dir
+from PIL import Image
+
+from ppsci_gan import latent
+from ppsci_gan import weights
+from ppsci_gan.files import REPOSITORY
+
+EPOCHS = 2
+ITERATIONS = 2  # of each
+NUM_IMAGES = 6  # to infer, in batches of 4
+FIXED = 9  # images of a grid
+TINY = [
+    "device=cpu",
+    "log_freq=1",
+    f"TRAIN.epochs={EPOCHS}",
+    f"TRAIN.iters_per_epoch={ITERATIONS}",
+    "TRAIN.n_critic=2",
+    "TRAIN.sample_freq=2",
+    "TRAIN.eval_during_train=true",
+    "EVAL.num_samples=8",
+    "EVAL.batch_size=4",
+    f"INFER.num_images={NUM_IMAGES}",
+    "INFER.batch_size=4",
+    f"VIS.num_images={FIXED}",
+]
+TOY = ["MODEL.gen_net.dim=8", "MODEL.dis_net.dim=8", "TRAIN.batch_size=16", "DATA.num_samples=64"]
+IMAGES = [
+    "MODEL.gen_net.dim=2",
+    "MODEL.dis_net.dim=2",
+    "TRAIN.batch_size=4",
+    "TRAIN.lr_scheduler_gen.learning_rate=0.02",  # so that a few iterations show
+]
+AVERAGE = ["TRAIN.ema.use_ema=true", "TRAIN.ema.decay=0.5"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """mnist.pkl.gz and cifar-10-python.tar.gz in their original layouts, with a few random images."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    splits = [
+        (rng.integers(0, 256, (num, 784)).astype(np.float32) / 255, rng.integers(0, 10, num)) for num in (20, 8, 12)
+    ]
+    (folder / "mnist.pkl.gz").write_bytes(gzip.compress(pickle.dumps(tuple(splits), 2)))
+    with tarfile.open(folder / "cifar-10-python.tar.gz", "w:gz") as archive:
+        for name in [f"data_batch_{number}" for number in range(1, 6)] + ["test_batch"]:
+            batch = {b"data": rng.integers(0, 256, (8, 3072), np.uint8), b"labels": rng.integers(0, 10, 8).tolist()}
+            content = pickle.dumps(batch, 2)
+            member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return {"mnist": folder / "mnist.pkl.gz", "cifar10": folder / "cifar-10-python.tar.gz"}
+
+
+@pytest.fixture
+def run(load_example, tmp_path):
+    """``run(name, function, overrides)`` calls a script's function with output to a folder of that name."""
+
+    def call(name, function, overrides):
+        script = load_example("wgangp", f"wgangp_{name}")
+        output_dir = tmp_path / function
+        paddle.seed(len(function))  # weights that a function forgot to load differ from the trained ones
+        with initialize_config_dir(str(REPOSITORY / "conf"), version_base=None):
+            places = [f"output_dir={output_dir}", f"INFER.export_path={tmp_path}/exported/generator"]
+            cfg = compose(f"wgangp_{name}", [*TINY, *places, *overrides])
+        getattr(script, function)(cfg)
+        return script, cfg, output_dir
+
+    return call
+
+
+def rows_of(output_dir):
+    return [json.loads(line) for line in (output_dir / "scalars.jsonl").read_text().splitlines()]
+
+
+def size_of(picture):
+    with Image.open(picture) as image:
+        image.load()  # a truncated file fails here
+        return image.mode, image.size
+
+
+def names_in(folder):
+    return sorted(file.name for file in folder.iterdir())
+
+
+def check_training(output_dir, picture, average):
+    """Checkpoints, scalars, curves and samples of a whole run are there, and say the right things."""
+    kinds = ("raw", "averaged") if average else ("raw",)
+    best = ["best.safetensors"] + ["best_averaged.safetensors"] * average
+    assert names_in(output_dir / "checkpoints") == [*best, "latest.safetensors"]
+    assert names_in(output_dir / "samples") == ["0000002.png", "0000004.png"]
+    assert {size_of(file) for file in (output_dir / "samples").iterdir()} == {picture}
+    assert size_of(output_dir / "curves.png")[1] > (500, 300)
+
+    rows = rows_of(output_dir)
+    logged = [row for row in rows if "critic/loss" in row]
+    scored = [row for row in rows if any(key.startswith("eval_") for key in row)]
+    assert [row["iteration"] for row in logged] == [1, 2, 3, 4]
+    assert [row["iteration"] for row in scored] == [2, 4]
+    assert np.isfinite([value for row in rows for value in row.values()]).all()
+    assert {"critic/wasserstein", "critic/penalty", "generator/loss", "lr/critic", "lr/generator"} <= set(logged[0])
+    assert {key.split("/")[0] for key in scored[0]} == {"iteration", *(f"eval_{kind}" for kind in kinds)}
+
+    _, state = weights.read_checkpoint(output_dir / "checkpoints" / "latest")
+    assert state["iteration"] == EPOCHS * ITERATIONS
+    return {key: value for key, value in scored[-1].items() if key.startswith(f"eval_{kinds[-1]}/")}
+
+
+def check_scores(output_dir, scores_while_training):
+    """Evaluating the checkpoint gives what the run saw at its end: the same weights, latent and data."""
+    scores = json.loads((output_dir / "scores.json").read_text())
+    ((group, values),) = scores.items()
+    assert len(values) >= 2
+    for key, value in scores_while_training.items():
+        assert values[key.split(f"{group}.")[-1]] == pytest.approx(value, rel=1e-6), key
+
+
+def run_everything(run, name, overrides, picture, average=False):
+    """Train, evaluate, export and infer; gives what the last one wrote and was told."""
+    _, _, trained = run(name, "train", overrides)
+    scores = check_training(trained, picture, average)
+    weights_path = trained / "checkpoints" / "latest"
+    given = [*overrides, f"EVAL.pretrained_gen_model_path={weights_path}"]
+
+    _, _, evaluated = run(name, "evaluate", given)
+    check_scores(evaluated, scores)
+    assert size_of(evaluated / "samples.png") == picture
+
+    _, cfg, exported = run(name, "export", given)
+    assert {file.name for file in exported.parent.joinpath("exported").iterdir()} >= {
+        "generator.json",
+        "generator.pdiparams",
+    }
+    script, cfg, inferred = run(name, "inference", overrides)
+    timing = json.loads((inferred / "timing.json").read_text())
+    assert (timing["device"], timing["batch_size"]) == ("cpu", 4)
+    assert all(timing[key] > 0 for key in ("first_batch_ms", "total_ms", "ms_per_batch", "images_per_second"))
+    assert names_in(inferred / "images") == [f"{number:05d}.png" for number in range(NUM_IMAGES)]
+    return script, cfg, inferred, weights_path
+
+
+@pytest.mark.parametrize("name", ["8gaussians", "25gaussians", "swissroll"])
+def test_toy(run, name):
+    average = name == "8gaussians"
+    overrides = [*TOY, f"DATA.name={name}", *(AVERAGE if average else [])]
+    _, _, inferred, _ = run_everything(run, "toy", overrides, ("RGBA", (1026, 900)), average)
+    assert {size_of(file)[1] for file in (inferred / "images").iterdir()} == {(900, 900)}
+    keys = set(json.loads((inferred.parent / "evaluate" / "scores.json").read_text())["points"])
+    assert {"sliced_wasserstein", "sliced_wasserstein_of_real"} < keys
+    assert ({"modes", "high_quality"} < keys) is (name != "swissroll")
+    assert ({"coverage", "coverage_of_real"} < keys) is (name == "swissroll")
+
+
+IMAGE_RUNS = {
+    "mnist": ("mnist", []),
+    "mnist averaged": ("mnist", AVERAGE),
+    "cifar10": ("cifar10", AVERAGE),
+    "cifar10 conditional": ("cifar10", ["MODEL.gen_net.use_label=true"]),
+    "cifar10 conditional, layer norm": ("cifar10", ["MODEL.gen_net.use_label=true", "MODEL.dis_net.normalize=true"]),
+    "cifar10 without normalisation": ("cifar10", ["MODEL.gen_net.normalize=false"]),
+    "cifar10 dcgan": ("cifar10", ["preset=dcgan"]),
+    "cifar10 dcgan, layer norm": ("cifar10", ["preset=dcgan", "MODEL.dis_net.normalize=true"]),
+}
+
+
+@pytest.mark.parametrize("case", IMAGE_RUNS)
+def test_images(run, data, case):
+    name, settings = IMAGE_RUNS[case]
+    mode, side = ("L", 28) if name == "mnist" else ("RGB", 32)
+    grid = 3 * side + 4 * 2  # nine images, and lines of two pixels
+    overrides = [*IMAGES, f"DATA.data_path={data[name]}", *settings]
+    everything = run_everything(run, name, overrides, (mode, (grid, grid)), average=settings == AVERAGE)
+    check_images(*everything, mode, side)
+
+
+def check_images(script, cfg, inferred, weights_path, mode, side):
+    """What the exported generator drew is what the trained one draws from the same latent."""
+    build = getattr(script, "build_generator", lambda cfg: script.WganGpMnistGenerator(**cfg.MODEL.gen_net))
+    generator = build(cfg)
+    weights.load(generator, str(weights_path), "MODEL.gen_net", "generator")
+    generator.eval()
+    inputs = latent.fixed(generator, NUM_IMAGES, cfg.seed)
+    expected = script.to_images(
+        generator({key: paddle.to_tensor(value) for key, value in inputs.items()})["fake_data"].numpy()
+    )
+    for number, image in enumerate(expected):
+        file = inferred / "images" / f"{number:05d}.png"
+        assert size_of(file) == (mode, (side, side))
+        drawn = np.asarray(Image.open(file)).reshape([side, side, -1]).transpose([2, 0, 1])
+        assert np.abs(drawn.astype(int) - image).max() <= 1  # a rounding apart
+    assert expected.std() > 4
+
+
+def test_evaluation_without_data_draws_only(run, data):
+    _, _, trained = run("mnist", "train", [*IMAGES, f"DATA.data_path={data['mnist']}"])
+    weights_path = f"EVAL.pretrained_gen_model_path={trained}/checkpoints/latest"
+    _, _, evaluated = run("mnist", "evaluate", [*IMAGES, weights_path])
+    assert size_of(evaluated / "samples.png") == ("L", (92, 92))
+    assert not (evaluated / "scores.json").exists()
+
+
+def test_training_starts_from_given_weights(run, load_example, tmp_path):
+    model = load_example("wgangp", "model")
+    generator = model.WganGpToyGenerator(["noise"], ["fake_data"], dim=8)
+    critic = model.WganGpToyDiscriminator(["data"], ["score"], dim=8)
+    weights.save(generator, tmp_path / "generator.pdparams")
+    weights.save(critic, tmp_path / "critic.pdparams")
+    given = [
+        f"TRAIN.pretrained_gen_model_path={tmp_path}/generator.pdparams",
+        f"TRAIN.pretrained_dis_model_path={tmp_path}/critic.pdparams",
+        "TRAIN.lr_scheduler_gen.learning_rate=1e-9",
+        "TRAIN.lr_scheduler_gen.end_lr=1e-9",
+    ]
+    _, _, trained = run("toy", "train", [*TOY, *given])
+    for part, network in (("generator", generator), ("critic", critic)):
+        arrays = weights.read(str(trained / "checkpoints" / "latest"), part)
+        for name, value in network.state_dict().items():
+            np.testing.assert_allclose(arrays[name], value.numpy(), atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("name", ["toy", "mnist", "cifar10"])
+def test_command_from_another_folder(tmp_path, data, name):
+    overrides = [*TINY, *(TOY if name == "toy" else [*IMAGES, f"DATA.data_path={data[name]}"]), "TRAIN.sample_freq=0"]
+    script = REPOSITORY / "examples" / "wgangp" / f"wgangp_{name}.py"
+    process = subprocess.run(
+        [sys.executable, str(script), *overrides], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0, process.stderr
+    (log,) = tmp_path.glob(f"outputs_wgangp_{name}/*/*/train.log")
+    assert "CPU settings: " in log.read_text()
+    assert "running on cpu" in log.read_text()
+    assert [row["iteration"] for row in rows_of(log.parent) if "critic/loss" in row] == [1, 2, 3, 4]
+    assert (log.parent / "checkpoints" / "latest.safetensors").is_file()
+    assert (log.parent / "curves.png").is_file()
+    assert [file.name for file in tmp_path.iterdir()] == [f"outputs_wgangp_{name}"]
