@@ -29,6 +29,9 @@ class InitCallback(Callback):
     Takes the place of ppsci's own callback, whose schema knows neither ``npu`` nor the keys of adversarial training.
     """
 
+    def __init__(self):
+        self.used_folders: set[str] = set()
+
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check, before Hydra makes a folder. Ends the process with exit code 2 where something is wrong."""
         _finish_or_exit(_check, config)
@@ -36,7 +39,16 @@ class InitCallback(Callback):
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check, as a multi-run has no ``on_run_start``, and set up what every script needs before its ``main``."""
         _finish_or_exit(_check, config)
+        _finish_or_exit(self._check_own_folder, config)
         _finish_or_exit(_set_up, config)
+
+    def _check_own_folder(self, config: DictConfig) -> None:
+        if config.output_dir in self.used_folders:
+            raise InputError(
+                f"output_dir={config.output_dir}: another job of this multi-run writes there. Let it differ from "
+                "job to job, such as output_dir='runs/${seed}'."
+            )
+        self.used_folders.add(config.output_dir)
 
 
 def explain_errors(function: Callable) -> Callable:
@@ -57,6 +69,9 @@ def explain_errors(function: Callable) -> Callable:
             return function(*args, **kwargs)
         except (InputError, FloatingPointError, ModuleNotFoundError) as error:  # the last: an extra is not installed
             message = str(error)
+        except KeyboardInterrupt:  # while training, the solver takes care of it
+            print("Interrupted.", file=sys.stderr)
+            sys.exit(130)
         except OSError as error:
             if error.strerror is None:
                 raise

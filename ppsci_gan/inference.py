@@ -38,7 +38,10 @@ class GeneratorPredictor(GeneralPredictor):
         )
         for path in needed:
             if path is None or not Path(path).is_file():
-                raise InputError(f"{path}: no such file. Export the generator first, with mode=export.")
+                raise InputError(
+                    f"{path}: no such file. Export the generator first, with mode=export and the same "
+                    "INFER.export_path."
+                )
         super().__init__(cfg)
 
     def _create_paddle_predictor(self) -> tuple[inference.Predictor, inference.Config]:

@@ -253,7 +253,8 @@ class AdversarialSolver(ppsci.solver.Solver):
                 dataset = constraint.data_loader.dataset
                 if phase.batch_size * self.world_size > len(dataset):
                     raise InputError(
-                        f"TRAIN.batch_size={phase.batch_size} is more than the data set has: {len(dataset)} samples."
+                        f"TRAIN.batch_size={phase.batch_size} is more than the data set has, {len(dataset)} samples: "
+                        "choose a smaller one."
                     )
                 start = self.global_step * phase.updates
                 order = shuffled_batches(len(dataset), phase.batch_size, self.seed, start, self.rank, self.world_size)

@@ -71,7 +71,7 @@ def read(path: str, part: str = "") -> dict[str, np.ndarray]:
         >>> weights.read("no/such/file.pdparams")
         Traceback (most recent call last):
             ...
-        ppsci_gan.errors.InputError: no/such/file.pdparams: no such file.
+        ppsci_gan.errors.InputError: no/such/file.pdparams: no such file of weights; check the path.
     """
     file = find(path)
     if file.suffix == ".safetensors":
@@ -81,11 +81,9 @@ def read(path: str, part: str = "") -> dict[str, np.ndarray]:
         content = pickles.load(stream, str(file))
     if not isinstance(content, dict):
         raise InputError(f"{file}: not a weights file, it holds a {type(content).__name__} instead of named arrays.")
-    content.pop("StructuredToParameterName@@", None)
-    arrays = {name: value[1] if isinstance(value, tuple) else value for name, value in content.items()}
-    if not arrays or not all(isinstance(value, np.ndarray) for value in arrays.values()):
+    if not content or not all(isinstance(value, np.ndarray) for value in content.values()):
         raise InputError(f"{file}: not a weights file, its entries are not all arrays.")
-    return arrays
+    return content
 
 
 def find(path: os.PathLike | str) -> Path:
@@ -101,7 +99,7 @@ def find(path: os.PathLike | str) -> Path:
     for candidate in (file, Path(f"{file}.pdparams"), Path(f"{file}.safetensors")):
         if locate(candidate).is_file():
             return locate(candidate)
-    raise InputError(f"{path}: no such file.{_neighbours(Path(path))}")
+    raise InputError(f"{path}: no such file of weights; check the path.{_neighbours(Path(path))}")
 
 
 def load(model: nn.Layer, path: str | None, key: str, part: str = "") -> None:

@@ -56,7 +56,7 @@ def test_explained(error_of, error, message):
     assert error_of(command) == message
 
 
-@pytest.mark.parametrize("error", [ValueError("bug"), KeyError("bug"), OSError("bug"), KeyboardInterrupt()])
+@pytest.mark.parametrize("error", [ValueError("bug"), KeyError("bug"), OSError("bug")])
 def test_what_the_user_cannot_fix_keeps_its_traceback(error):
     @cli.explain_errors
     def command():
@@ -74,6 +74,26 @@ def test_a_command_that_works_is_left_alone():
 
     assert command(1, b=4) == 5
     assert (command.__name__, command.__doc__) == ("command", "Doc.")
+
+
+def test_interrupted_command_ends_without_a_traceback(capsys):
+    @cli.explain_errors
+    def command():
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as end:
+        command()
+    assert end.value.code == 130
+    assert capsys.readouterr().err == "Interrupted.\n"
+
+
+def test_jobs_of_a_multi_run_must_not_share_a_folder(error_of, tmp_path):
+    callback = cli.InitCallback()
+    for seed in (1, 2):
+        callback.on_job_start(config("toy", f"seed={seed}", f"output_dir={tmp_path}/{seed}"))
+    assert "another job of this multi-run" in error_of(
+        callback.on_job_start, config("toy", "seed=3", f"output_dir={tmp_path}/2")
+    )
 
 
 # --- before Hydra makes a folder ---

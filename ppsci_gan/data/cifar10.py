@@ -47,8 +47,11 @@ def read(path: str | Path | None, split: str = "train") -> dict[str, np.ndarray]
         ((50000, 3, 32, 32), dtype('uint8'))
     """
     files.check_split(split, tuple(BATCHES))
-    found = files.existing(path, SOURCE)
-    names = BATCHES[split]
+    with files.naming(SOURCE):
+        return _read(files.existing(path, SOURCE), BATCHES[split])
+
+
+def _read(found: Path, names: list[str]) -> dict[str, np.ndarray]:
     images = labels = None
     for name, batch in (_folder_batches if found.is_dir() else _tar_batches)(found, names):
         pixels, classes = _checked(batch, f"{found}: {name}")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,24 @@ https://example.org.
     if not os.access(found, os.R_OK):
         raise InputError(f"DATA.data_path={path}: you have no permission to read it.")
     return found
+
+
+@contextmanager
+def naming(source: str) -> Iterator[None]:
+    """Let every error about a data set's files say which files belong there and where to get them.
+
+    Args:
+        source: As for ``existing``.
+
+    Raises:
+        InputError: The block's, with the source.
+    """
+    try:
+        yield
+    except InputError as error:
+        if source in str(error):
+            raise
+        raise InputError(f"{error}\n{source}") from error
 
 
 def check_split(split: str, allowed: Sequence[str]) -> None:

@@ -52,8 +52,9 @@ def read(path: str | Path | None, split: str = "train") -> dict[str, np.ndarray]
         >>> images.shape, images.dtype  # doctest: +SKIP
         ((50000, 1, 28, 28), dtype('uint8'))
     """
-    found = files.existing(path, SOURCE)
-    pixels, labels = _read_idx(found, split) if found.is_dir() else _read_pickle(found, split)
+    with files.naming(SOURCE):
+        found = files.existing(path, SOURCE)
+        pixels, labels = _read_idx(found, split) if found.is_dir() else _read_pickle(found, split)
     return {"data": pixels.reshape(-1, 1, 28, 28), "labels": labels}
 
 
