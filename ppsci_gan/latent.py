@@ -23,8 +23,8 @@ def sample(generator: nn.Layer, num_samples: int, labels: paddle.Tensor | None =
         >>> from types import SimpleNamespace
         >>> from ppsci_gan import latent
         >>> generator = SimpleNamespace(latent_dim=2, label_num=0, input_keys=("noise",))
-        >>> latent.sample(generator, 4)["noise"].shape
-        [4, 2]
+        >>> tuple(latent.sample(generator, 4)["noise"].shape)
+        (4, 2)
     """
     values = [paddle.randn([num_samples, generator.latent_dim])]
     if generator.label_num:

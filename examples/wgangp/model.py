@@ -144,8 +144,8 @@ class WganGpToyGenerator(PointNetwork, Generator):
     Examples:
         >>> import paddle
         >>> generator = WganGpToyGenerator(("noise",), ("fake_data",), dim=16)
-        >>> generator({"noise": paddle.zeros([5, 2])})["fake_data"].shape
-        [5, 2]
+        >>> tuple(generator({"noise": paddle.zeros([5, 2])})["fake_data"].shape)
+        (5, 2)
     """
 
     latent_dim = 2
@@ -168,8 +168,8 @@ class WganGpToyDiscriminator(PointNetwork):
     Examples:
         >>> import paddle
         >>> critic = WganGpToyDiscriminator(("data",), ("score",), dim=16)
-        >>> critic({"data": paddle.zeros([5, 2])})["score"].shape
-        [5]
+        >>> tuple(critic({"data": paddle.zeros([5, 2])})["score"].shape)
+        (5,)
     """
 
     def __init__(self, input_keys: Sequence[str], output_keys: Sequence[str], dim: int = 512):
@@ -194,8 +194,8 @@ class WganGpMnistGenerator(Generator):
     Examples:
         >>> import paddle
         >>> generator = WganGpMnistGenerator(("noise",), ("fake_data",), dim=4)
-        >>> generator({"noise": paddle.zeros([5, 128])})["fake_data"].shape
-        [5, 784]
+        >>> tuple(generator({"noise": paddle.zeros([5, 128])})["fake_data"].shape)
+        (5, 784)
     """
 
     published_names = (
@@ -239,8 +239,8 @@ class WganGpMnistDiscriminator(Player):
     Examples:
         >>> import paddle
         >>> critic = WganGpMnistDiscriminator(("data",), ("score",), dim=4)
-        >>> critic({"data": paddle.zeros([5, 784])})["score"].shape
-        [5]
+        >>> tuple(critic({"data": paddle.zeros([5, 784])})["score"].shape)
+        (5,)
     """
 
     published_names = (
@@ -383,8 +383,8 @@ class WganGpCifar10Generator(Generator):
         >>> import paddle
         >>> generator = WganGpCifar10Generator(("noise", "labels"), ("fake_data",), dim=4, use_label=True)
         >>> inputs = {"noise": paddle.zeros([5, 128]), "labels": paddle.zeros([5], "int64")}
-        >>> generator(inputs)["fake_data"].shape
-        [5, 3072]
+        >>> tuple(generator(inputs)["fake_data"].shape)
+        (5, 3072)
     """
 
     published_names = (
@@ -459,8 +459,8 @@ class WganGpCifar10Discriminator(Player):
     Examples:
         >>> import paddle
         >>> critic = WganGpCifar10Discriminator(("data",), ("score", "class_logits"), dim=4, use_label=True)
-        >>> {key: value.shape for key, value in critic({"data": paddle.zeros([5, 3072])}).items()}
-        {'score': [5], 'class_logits': [5, 10]}
+        >>> {key: tuple(value.shape) for key, value in critic({"data": paddle.zeros([5, 3072])}).items()}
+        {'score': (5,), 'class_logits': (5, 10)}
     """
 
     def __init__(
@@ -531,8 +531,8 @@ class WganGpCifar10DcganGenerator(Generator):
     Examples:
         >>> import paddle
         >>> generator = WganGpCifar10DcganGenerator(("noise",), ("fake_data",), dim=4)
-        >>> generator({"noise": paddle.zeros([5, 128])})["fake_data"].shape
-        [5, 3072]
+        >>> tuple(generator({"noise": paddle.zeros([5, 128])})["fake_data"].shape)
+        (5, 3072)
     """
 
     def __init__(
@@ -586,8 +586,8 @@ class WganGpCifar10DcganDiscriminator(Player):
     Examples:
         >>> import paddle
         >>> critic = WganGpCifar10DcganDiscriminator(("data",), ("score",), dim=4)
-        >>> critic({"data": paddle.zeros([5, 3072])})["score"].shape
-        [5]
+        >>> tuple(critic({"data": paddle.zeros([5, 3072])})["score"].shape)
+        (5,)
     """
 
     def __init__(

@@ -18,10 +18,11 @@ def report(scores: dict[str, dict[str, float]], path: str) -> None:
 
     Examples:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> from ppsci_gan.metrics.report import report
         >>> path = tempfile.mkdtemp() + "/scores.json"
         >>> report({"points": {"modes": 8.0}}, path)
-        >>> print(open(path).read().strip())
+        >>> print(Path(path).read_text().strip())
         {
           "points": {
             "modes": 8.0
