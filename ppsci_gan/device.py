@@ -103,7 +103,7 @@ def tune_cpu() -> None:
 
     Examples:
         >>> from ppsci_gan import device
-        >>> device.tune_cpu()
+        >>> device.tune_cpu()  # doctest: +SKIP
     """
     chosen = []
     if _is_amd() and "MKL_DEBUG_CPU_TYPE" not in os.environ:
