@@ -1,0 +1,45 @@
+"""What goes into a generator."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import paddle
+import pytest
+
+from ppsci_gan import latent
+
+PLAIN = SimpleNamespace(latent_dim=3, label_num=0, input_keys=("noise",))
+CONDITIONAL = SimpleNamespace(latent_dim=3, label_num=4, input_keys=("noise", "labels"))
+
+
+def test_noise_is_standard_normal_and_follows_paddles_seed():
+    paddle.seed(1)
+    first = latent.sample(PLAIN, 5000)["noise"].numpy()
+    paddle.seed(1)
+    np.testing.assert_array_equal(latent.sample(PLAIN, 5000)["noise"].numpy(), first)
+    assert first.mean() == pytest.approx(0, abs=0.05)
+    assert first.std() == pytest.approx(1, abs=0.05)
+
+
+def test_labels_are_uniform_or_those_given():
+    drawn = latent.sample(CONDITIONAL, 4000)["labels"].numpy()
+    assert np.bincount(drawn, minlength=4) / 4000 == pytest.approx([0.25] * 4, abs=0.04)
+    given = paddle.to_tensor([3, 1])
+    assert latent.sample(CONDITIONAL, 2, given)["labels"] is given
+    assert set(latent.sample(PLAIN, 2, given)) == {"noise"}
+
+
+def test_fixed_inputs_depend_on_the_seed_alone():
+    first, again, other = (latent.fixed(CONDITIONAL, 10, seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first["noise"], again["noise"])
+    assert (first["noise"] != other["noise"]).all()
+    assert first["noise"].dtype == np.float32
+    assert np.bincount(first["labels"]).tolist() == [3, 3, 2, 2]
+
+
+def test_exported_inputs_take_any_batch_size():
+    specs = latent.input_spec(CONDITIONAL)
+    assert {key: (tuple(spec.shape), spec.name) for key, spec in specs.items()} == {
+        "noise": ((-1, 3), "noise"),
+        "labels": ((-1,), "labels"),
+    }

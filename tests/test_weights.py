@@ -1,0 +1,218 @@
+"""Weights: whole or not at all, only those that fit, never run, from files, checkpoints and URLs."""
+
+import hashlib
+import http.server
+import os
+import pickle
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import paddle
+import pytest
+
+from ppsci_gan import files
+from ppsci_gan import weights
+from ppsci_gan.errors import InputError
+
+
+def linear(inputs=2, outputs=3):
+    return paddle.nn.Linear(inputs, outputs)
+
+
+def test_weights_survive_the_round_trip(tmp_path):
+    first, second = linear(), linear()
+    weights.save(first, tmp_path / "a.pdparams")
+    weights.load(second, str(tmp_path / "a"), "MODEL.gen_net")
+    for name, value in first.state_dict().items():
+        np.testing.assert_array_equal(second.state_dict()[name].numpy(), value.numpy())
+    assert set(paddle.load(str(tmp_path / "a.pdparams"))) == {"weight", "bias"}
+
+
+def test_files_that_paddle_wrote_are_read(tmp_path):
+    layer = linear()
+    paddle.save(layer.state_dict(), str(tmp_path / "a.pdparams"))
+    np.testing.assert_array_equal(weights.read(str(tmp_path / "a.pdparams"))["weight"], layer.weight.numpy())
+
+
+def test_a_write_that_fails_leaves_the_old_file_alone(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+
+    def write():
+        with files.atomic(target) as path:
+            path.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write()
+    assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_paths_are_from_here_or_from_the_repositorys_root(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert weights.find("pretrained/wgangp_toy_8gaussians").parent == files.REPOSITORY / "pretrained"
+    weights.save(linear(), tmp_path / "pretrained" / "wgangp_toy_8gaussians.safetensors")
+    assert weights.find("pretrained/wgangp_toy_8gaussians.safetensors").resolve().parent == tmp_path / "pretrained"
+
+
+# --- what does not fit ---
+
+
+def refusal(model, path):
+    with pytest.raises(InputError) as error:
+        weights.load(model, str(path), "MODEL.gen_net")
+    return str(error.value)
+
+
+def test_other_shapes_are_named(tmp_path):
+    weights.save(linear(2, 3), tmp_path / "a.pdparams")
+    message = refusal(linear(2, 4), tmp_path / "a.pdparams")
+    assert f"{tmp_path}/a.pdparams does not fit Linear" in message
+    assert "weight is (2, 3) in the file, (2, 4) here" in message
+
+
+def test_other_names_are_named(tmp_path):
+    weights.save(paddle.nn.Sequential(linear()), tmp_path / "a.pdparams")
+    message = refusal(linear(), tmp_path / "a.pdparams")
+    assert "missing in the file: bias, weight" in message
+    assert "unknown here: 0.bias, 0.weight" in message
+    assert "MODEL.gen_net" in message
+
+
+@pytest.mark.parametrize(
+    ("network", "made_with", "ours", "advice"),
+    [
+        ("WganGpToyGenerator", {"dim": 8}, {"dim": 16}, "MODEL.gen_net.dim=8"),
+        ("WganGpMnistGenerator", {"dim": 2}, {"dim": 3}, "MODEL.gen_net.dim=2"),
+        (
+            "WganGpCifar10Generator",
+            {"dim": 4, "use_label": True},
+            {"dim": 4},
+            "MODEL.gen_net.use_label=true MODEL.gen_net.label_num=10",
+        ),
+        ("WganGpCifar10Generator", {"dim": 4, "normalize": False}, {"dim": 4}, "MODEL.gen_net.normalize=false"),
+    ],
+)
+def test_the_config_key_that_fits_is_named(load_example, tmp_path, network, made_with, ours, advice):
+    make = getattr(load_example("wgangp", "model"), network)
+    weights.save(make(("noise", "labels"), ("out",), **made_with), tmp_path / "a.pdparams")
+    message = refusal(make(("noise", "labels"), ("out",), **ours), tmp_path / "a.pdparams")
+    assert message.endswith(f"add {advice}")
+
+
+@pytest.mark.parametrize("content", [b"", b"not weights at all", pickle.dumps([1, 2]), pickle.dumps({"a": "b"})])
+def test_what_is_no_weights_file_is_refused(tmp_path, content):
+    path = tmp_path / "a.pdparams"
+    path.write_bytes(content)
+    assert str(path) in refusal(linear(), path)
+
+
+@pytest.mark.parametrize("suffix", ["pdparams", "safetensors"])
+def test_a_truncated_file_is_refused(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "pdparams":
+        weights.save(linear(), path)
+    else:
+        weights.save_checkpoint(path, {"generator/weight": np.ones(100)}, {"seed": 1})
+    path.write_bytes(path.read_bytes()[:-20])
+    assert str(path) in refusal(linear(), path)
+
+
+def test_what_a_file_contains_is_not_run(tmp_path):
+    class Hostile:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path}/run",)
+
+    (tmp_path / "a.pdparams").write_bytes(pickle.dumps({"weight": Hostile()}))
+    assert "system" in refusal(linear(), tmp_path / "a.pdparams")
+    assert not (tmp_path / "run").exists()
+
+
+# --- checkpoints ---
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    tensors = {"generator/w": np.full(2, 1.0), "averaged/w": np.full(2, 2.0), "critic/w": np.full(2, 3.0)}
+    tensors["optimizer/critic/w/moment1_0"] = np.full(2, 4.0)
+    state = {"iteration": 5, "seed": 42, "use": {"generator": "averaged"}}
+    weights.save_checkpoint(tmp_path / "best.safetensors", tensors, state)
+    return str(tmp_path / "best")
+
+
+def test_a_checkpoint_says_which_generator_to_take(checkpoint):
+    assert weights.read(checkpoint, "generator")["w"].tolist() == [2.0, 2.0]
+    assert weights.read(checkpoint, "critic")["w"].tolist() == [3.0, 3.0]
+    assert weights.holds(checkpoint, "critic")
+    assert not weights.holds(checkpoint, "judge")
+    with pytest.raises(InputError, match="holds no judge, only averaged, critic, generator, optimizer"):
+        weights.read(checkpoint, "judge")
+
+
+def test_publishing_from_the_command_line(checkpoint, tmp_path):
+    command = [sys.executable, "-m", "ppsci_gan.weights", checkpoint, str(tmp_path / "shared.safetensors")]
+    subprocess.run(command, check=True, cwd=files.REPOSITORY, timeout=120)
+    tensors, state = weights.read_checkpoint(tmp_path / "shared")
+    assert {name: value.tolist() for name, value in tensors.items()} == {"generator/w": [2, 2], "critic/w": [3, 3]}
+    assert state == {"iteration": 5, "seed": 42}
+
+
+# --- URLs ---
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """Serve ``tmp_path/served`` on this machine; counts the requests; ``/cut`` ends too early."""
+    monkeypatch.setattr(weights, "CACHE", tmp_path / "cache")
+    served = tmp_path / "served"
+    served.mkdir()
+    weights.save(linear(), served / "a.pdparams")
+    requests = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=str(served))
+
+        def do_GET(self):
+            requests.append(self.path)
+            if not self.path.startswith("/cut"):
+                return super().do_GET()
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"only this")
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}", served, requests
+        running.shutdown()
+
+
+def test_a_url_is_downloaded_once(server):
+    url, served, requests = server
+    for _ in range(2):
+        assert weights.read(f"{url}/a.pdparams")["bias"].shape == (3,)
+    assert requests == ["/a.pdparams"]
+
+
+def test_a_known_checksum_is_checked(server):
+    url, served, _ = server
+    digest = hashlib.sha256((served / "a.pdparams").read_bytes()).hexdigest()
+    assert set(weights.read(f"{url}/a.pdparams#sha256={digest}")) == {"weight", "bias"}
+    with pytest.raises(InputError, match="SHA-256 is not 123"):
+        weights.read(f"{url}/a.pdparams#sha256=123")
+    assert not list(weights.CACHE.rglob("*.pdparams"))
+
+
+@pytest.mark.parametrize(("path", "reason"), [("nothing.pdparams", "404"), ("cut.pdparams", "")])
+def test_a_download_that_fails_leaves_nothing(server, path, reason):
+    url, _, _ = server
+    with pytest.raises(InputError, match=f"{path}.*{reason}"):
+        weights.read(f"{url}/{path}")
+    assert not [file for file in weights.CACHE.rglob("*") if file.is_file()]
