@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import paddle
@@ -288,6 +289,25 @@ def test_scalars_hold_what_was_logged_and_follow_a_resume(train, tmp_path):
     assert [row["iteration"] for row in rows] == [1, 4, 5, 6, 8, 12]
     assert {"critic/loss", "critic/wasserstein", "critic/penalty", "generator/loss", "lr/critic"} <= set(rows[0])
     assert rows[0]["critic/loss"] == pytest.approx(rows[0]["critic/penalty"] - rows[0]["critic/wasserstein"], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("switch", "module", "writer"), [("use_tbd", "tensorboardX", "SummaryWriter"), ("use_vdl", "visualdl", "LogWriter")]
+)
+def test_ppscis_switches_send_the_scalars(train, tmp_path, monkeypatch, switch, module, writer):
+    sent = {}
+
+    class Writer:
+        def __init__(self, folder):
+            self.logdir = self._logdir = folder
+
+        def add_scalar(self, name, value, step=None, global_step=None):
+            sent.setdefault(name, []).append((step or global_step, value))
+
+    monkeypatch.setitem(sys.modules, module, SimpleNamespace(**{writer: Writer}))
+    train(tmp_path, f"{switch}=true")
+    rows = [json.loads(line) for line in (tmp_path / "scalars.jsonl").read_text().splitlines()]
+    assert sent["critic/loss"] == [(row["iteration"], row["critic/loss"]) for row in rows]
 
 
 def test_more_iterations_than_data_start_a_new_pass(train, tmp_path):
