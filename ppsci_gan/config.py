@@ -41,6 +41,15 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Keys = Annotated[list[str], Field(min_length=1)]
 
 
+# Keys of ppsci that must keep their default.
+NOT_SUPPORTED = {
+    "use_amp": "mixed precision is not supported yet; leave it false.",
+    "to_static": "the gradient penalty runs in dynamic mode only; leave it false.",
+    "TRAIN.update_freq": "gradient accumulation is not supported yet; leave it 1.",
+    "TRAIN.swa.use_swa": "the generator's average is TRAIN.ema; leave it false.",
+}
+
+
 class Strict(BaseModel):
     """A group whose unknown keys are refused, and values of another type: the scripts read them unconverted.
 
@@ -231,7 +240,7 @@ def _line(error: dict[str, Any]) -> str:
         return f"{key}: missing"
     if error["type"] == "extra_forbidden":
         return f"{key}: unknown key. {_known_keys(*error['loc'])}"
-    message = error["msg"].removeprefix("Value error, ")
+    message = NOT_SUPPORTED.get(key) or error["msg"].removeprefix("Value error, ")
     return f"{key}={error['input']}: {message}" if key else message
 
 
