@@ -48,7 +48,10 @@ def test_docstring_examples(model):
 def test_published_weights_give_the_published_networks_output(model, tmp_path, name, network, settings):
     known = np.load(PUBLISHED / f"{name}.npz")
     inputs = {key: paddle.to_tensor(known[key]) for key in known.files if key != "output"}
-    make = lambda: getattr(model, network)((next(iter(set(inputs) - {"labels"})),), ("out",), **settings)  # noqa: E731
+
+    def make():
+        return getattr(model, network)((next(iter(set(inputs) - {"labels"})),), ("out",), **settings)
+
     net = make()
     weights.load(net, str(PUBLISHED / f"{name}.pdparams"), "MODEL.gen_net")
     net.eval()
