@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,23 +28,37 @@ class GeneratorPredictor(GeneralPredictor):
         cfg: Configuration; reads ``INFER`` and ``log_freq`` as ``deploy.python_infer.GeneralPredictor`` does.
 
     Raises:
-        InputError: There are no exported files.
+        InputError: There are no exported files, or they cannot be read.
 
     Examples:
         See ``inference`` in ``examples/wgangp/wgangp_mnist.py``.
     """
 
     def __init__(self, cfg: DictConfig):
-        needed = (
+        self.files = (
             [cfg.INFER.onnx_path] if cfg.INFER.engine == "onnx" else [cfg.INFER.pdmodel_path, cfg.INFER.pdiparams_path]
         )
-        for path in needed:
+        for path in self.files:
             if path is None or not Path(path).is_file():
                 raise InputError(
                     f"{path}: no such file. Export the generator first, with mode=export and the same "
                     "INFER.export_path."
                 )
-        super().__init__(cfg)
+        with self._explain_failure():
+            super().__init__(cfg)
+
+    @contextmanager
+    def _explain_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except ModuleNotFoundError:  # the engine's package; its own message says so
+            raise
+        except Exception as error:  # each engine has classes of its own
+            reason = " ".join(str(error).split())[:300]
+            raise InputError(
+                f"{', '.join(self.files)}: damaged, or exported from another generator than MODEL.gen_net describes "
+                f"({reason}). Export again, with mode=export and the same MODEL."
+            ) from error
 
     def _create_paddle_predictor(self) -> tuple[inference.Predictor, inference.Config]:
         if self.device != "cpu":
@@ -67,9 +83,13 @@ class GeneratorPredictor(GeneralPredictor):
         Returns:
             Samples [N, ...], and a report: seconds for the first batch (which includes setting up), then for all of
             them, per batch and per second.
+
+        Raises:
+            InputError: The exported generator does not take these inputs.
         """
         start = time.perf_counter()
-        self.predict({key: value[:batch_size] for key, value in inputs.items()}, batch_size)
+        with self._explain_failure():
+            self.predict({key: value[:batch_size] for key, value in inputs.items()}, batch_size)
         warm = time.perf_counter()
         samples = next(iter(self.predict(inputs, batch_size).values()))
         seconds = time.perf_counter() - warm

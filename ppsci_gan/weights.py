@@ -81,8 +81,8 @@ def read(path: str, part: str = "") -> dict[str, np.ndarray]:
         content = pickles.load(stream, str(file))
     if not isinstance(content, dict):
         raise InputError(f"{file}: not a weights file, it holds a {type(content).__name__} instead of named arrays.")
-    if not content or not all(isinstance(value, np.ndarray) for value in content.values()):
-        raise InputError(f"{file}: not a weights file, its entries are not all arrays.")
+    if not content or not all(isinstance(k, str) and isinstance(v, np.ndarray) for k, v in content.items()):
+        raise InputError(f"{file}: not a weights file, its entries are not all named arrays.")
     return content
 
 
@@ -95,7 +95,7 @@ def find(path: os.PathLike | str) -> Path:
     Raises:
         InputError: There is none.
     """
-    file = _download(str(path)) if urlparse(str(path)).scheme in ("http", "https") else Path(path)
+    file = _download(str(path)) if str(path).lower().startswith(("http://", "https://")) else Path(path)
     for candidate in (file, Path(f"{file}.pdparams"), Path(f"{file}.safetensors")):
         if locate(candidate).is_file():
             return locate(candidate)
@@ -129,6 +129,9 @@ def load(model: nn.Layer, path: str | None, key: str, part: str = "") -> None:
     if hasattr(model, "own_names"):
         arrays = {name: np.asarray(value) for name, value in model.own_names(arrays).items()}
     check(model, arrays, path, key)
+    own = model.state_dict()
+    # A file in double or half precision is as good; Paddle itself takes exactly its own type and byte order.
+    arrays = {name: value.astype(own[name].numpy().dtype) for name, value in arrays.items()}
     model.set_state_dict({name: paddle.to_tensor(value) for name, value in arrays.items()})
     logger.message(f"Loaded weights of {type(model).__name__} from {path}")
 
@@ -152,7 +155,7 @@ def holds(path: str | None, part: str) -> bool:
 
 
 def check(model: nn.Layer, arrays: dict[str, np.ndarray], path: str, key: str) -> None:
-    """Raise an InputError unless the arrays are exactly the network's, by name and shape.
+    """Raise an InputError unless the arrays are exactly the network's, by name, shape and kind of number.
 
     Args:
         model: The network.
@@ -160,28 +163,39 @@ def check(model: nn.Layer, arrays: dict[str, np.ndarray], path: str, key: str) -
         path: Where they come from, for the message.
         key: The network's config group, for the message.
     """
-    own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    given = {name: tuple(value.shape) for name, value in arrays.items()}
-    if own == given:
-        return
-    lines = [f"{path} does not fit {type(model).__name__}:"]
-    differing = [f"{n} is {given[n]} in the file, {own[n]} here" for n in own if n in given and own[n] != given[n]]
-    for title, names in (
-        ("missing in the file", sorted(set(own) - set(given))),
-        ("unknown here", sorted(set(given) - set(own))),
-        ("other shape", differing),
-    ):
+    own = {name: value.numpy() for name, value in model.state_dict().items()}
+    both = {name: (arrays[name], value) for name, value in own.items() if name in arrays}
+    problems = {
+        "missing in the file": sorted(own.keys() - arrays.keys()),
+        "unknown here": sorted(arrays.keys() - own.keys()),
+        "other shape": [
+            f"{name} is {theirs.shape} in the file, {ours.shape} here"
+            for name, (theirs, ours) in both.items()
+            if theirs.shape != ours.shape
+        ],
+        "other type": [
+            f"{name} is {theirs.dtype} in the file, {ours.dtype} here"
+            for name, (theirs, ours) in both.items()
+            if theirs.dtype.kind != ours.dtype.kind
+        ],
+    }
+    lines = []
+    for title, names in problems.items():
         if names:
             more = f", ... ({len(names)} in all)" if len(names) > 4 else ""
             lines.append(f"  {title}: {', '.join(names[:4])}{more}")
-    lines.append(f"  {_advice(model, own, arrays, key)}")
-    raise InputError("\n".join(lines))
+    if lines:
+        lines = [f"{path} does not fit {type(model).__name__}:", *lines, f"  {_advice(model, own, arrays, key)}"]
+        raise InputError("\n".join(lines))
 
 
-def _advice(model: nn.Layer, own: dict[str, Any], arrays: dict[str, np.ndarray], key: str) -> str:
+def _advice(model: nn.Layer, own: dict[str, np.ndarray], arrays: dict[str, np.ndarray], key: str) -> str:
     settings_of = getattr(model, "settings_of", lambda _: {})
-    current = settings_of({name: np.empty(shape) for name, shape in own.items()})
-    changes = {k: v for k, v in settings_of(arrays).items() if current.get(k) != v}
+    try:
+        current, needed = settings_of(own), settings_of(arrays)
+    except IndexError:  # an array has fewer axes than any network's of that name
+        current, needed = {}, {}
+    changes = {name: value for name, value in needed.items() if current.get(name) != value}
     if changes:
         fitting = " ".join(f"{key}.{name}={json.dumps(value)}" for name, value in changes.items())
         return f"It was made with other settings; add {fitting}"
@@ -218,8 +232,10 @@ def read_checkpoint(path: os.PathLike | str) -> tuple[dict[str, np.ndarray], dic
     try:
         with safetensors.safe_open(file, framework="numpy") as handle:
             state = json.loads((handle.metadata() or {})["state"])
+            if not isinstance(state, dict):
+                raise ValueError("its state has no names")
             return {name: handle.get_tensor(name) for name in handle.keys()}, state  # noqa: SIM118 - no dict
-    except (safetensors.SafetensorError, KeyError, ValueError) as error:
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{file}: not a checkpoint of this suite, or damaged ({error}).") from error
 
 
@@ -314,12 +330,16 @@ def _neighbours(path: Path) -> str:
 
 
 def _download(url: str) -> Path:
-    address, fragment = urldefrag(url)
+    try:
+        address, fragment = urldefrag(url)
+        name = Path(urlparse(address).path).name
+    except ValueError as error:
+        raise InputError(f"{url}: not a URL ({error}).") from error
     # The address in the name keeps files of the same name from different places apart.
-    file = CACHE.expanduser() / hashlib.sha256(address.encode()).hexdigest()[:12] / Path(urlparse(address).path).name
+    file = CACHE.expanduser() / hashlib.sha256(address.encode()).hexdigest()[:12] / name
     if not file.is_file():
         _fetch(address, file)
-    expected = fragment.removeprefix("sha256=")
+    expected = fragment.removeprefix("sha256=").lower()
     if expected and hashlib.sha256(file.read_bytes()).hexdigest() != expected:
         file.unlink()
         raise InputError(f"{address}: the file's SHA-256 is not {expected}. It was deleted; check the URL.")
@@ -328,7 +348,9 @@ def _download(url: str) -> Path:
 
 def _fetch(address: str, file: Path) -> None:
     try:
-        with requests.get(address, stream=True, timeout=30) as response, atomic(file) as temporary:
+        # Not compressed on the way, so that the announced length is the file's.
+        plain = {"Accept-Encoding": "identity"}
+        with requests.get(address, headers=plain, stream=True, timeout=30) as response, atomic(file) as temporary:
             response.raise_for_status()
             size = int(response.headers.get("content-length", 0))
             with (

@@ -433,7 +433,7 @@ class WganGpCifar10Generator(Generator):
 
     @staticmethod
     def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
-        if "blocks.0.conv1.weight" not in state_dict:
+        if not {"input.weight", "blocks.0.conv1.weight"} <= state_dict.keys():  # the critic has blocks, too
             return {}
         settings = {"dim": state_dict["blocks.0.conv1.weight"].shape[0]}
         settings["use_label"] = "blocks.0.norm1.scale" in state_dict
@@ -476,7 +476,7 @@ class WganGpCifar10Discriminator(Player):
         norm = LayerNorm2D if normalize else None
         self.blocks = nn.LayerList(
             [
-                ResidualBlock(dim, "down", norm, dim_in=3),
+                ResidualBlock(dim, "down", dim_in=3),  # never normalised, as the reference's first block
                 ResidualBlock(dim, "down", norm),
                 ResidualBlock(dim, None, norm),
                 ResidualBlock(dim, None, norm),
@@ -495,13 +495,14 @@ class WganGpCifar10Discriminator(Player):
 
     @staticmethod
     def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
-        if "blocks.0.conv1.weight" not in state_dict:
+        if "input.weight" in state_dict or "blocks.0.conv1.weight" not in state_dict:  # the generator has blocks, too
             return {}
-        return {
-            "dim": state_dict["blocks.0.conv1.weight"].shape[0],
-            "use_label": "classify.weight" in state_dict,
-            "normalize": "blocks.1.norm1.scale" in state_dict,
-        }
+        settings = {"dim": state_dict["blocks.0.conv1.weight"].shape[0]}
+        settings["use_label"] = "classify.weight" in state_dict
+        if settings["use_label"]:
+            settings["label_num"] = state_dict["classify.weight"].shape[1]
+        settings["normalize"] = "blocks.1.norm1.scale" in state_dict
+        return settings
 
 
 # --8<-- [end:resnet]
@@ -566,7 +567,9 @@ class WganGpCifar10DcganGenerator(Generator):
 
     @staticmethod
     def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
-        return {"dim": state_dict["up.2.weight"].shape[0]} if "up.2.weight" in state_dict else {}
+        if "up.2.weight" not in state_dict:
+            return {}
+        return {"dim": state_dict["up.2.weight"].shape[0], "normalize": "input_norm.weight" in state_dict}
 
 
 class WganGpCifar10DcganDiscriminator(Player):
@@ -621,7 +624,9 @@ class WganGpCifar10DcganDiscriminator(Player):
 
     @staticmethod
     def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
-        return {"dim": state_dict["down.0.weight"].shape[0]} if "down.0.weight" in state_dict else {}
+        if "down.0.weight" not in state_dict:
+            return {}
+        return {"dim": state_dict["down.0.weight"].shape[0], "normalize": "norms.1.scale" in state_dict}
 
 
 # --8<-- [end:dcgan]

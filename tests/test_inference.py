@@ -1,0 +1,126 @@
+"""Exported generators: the same samples as the networks they came from, and what becomes of files that do not fit."""
+
+import json
+
+import numpy as np
+import paddle
+import pytest
+from hydra import compose
+from hydra import initialize_config_dir
+
+from ppsci_gan import inference
+from ppsci_gan import latent
+from ppsci_gan import weights
+from ppsci_gan.errors import InputError
+from ppsci_gan.files import REPOSITORY
+
+NETWORKS = {
+    "toy": ("toy", "WganGpToyGenerator", ["MODEL.gen_net.dim=8"]),
+    "mnist": ("mnist", "WganGpMnistGenerator", ["MODEL.gen_net.dim=2"]),
+    "conditional": ("cifar10", "WganGpCifar10Generator", ["MODEL.gen_net.dim=4", "MODEL.gen_net.use_label=true"]),
+    "dcgan": ("cifar10", "WganGpCifar10DcganGenerator", ["preset=dcgan", "MODEL.gen_net.dim=4"]),
+}
+
+
+def config(name, folder, *overrides):
+    places = [f"output_dir={folder}", f"INFER.export_path={folder}/generator"]
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base=None):
+        return compose(f"wgangp_{name}", ["device=cpu", *places, *overrides])
+
+
+def randomise(generator):
+    """Give every weight and statistic a value of its own, so that a forgotten one shows."""
+    rng = np.random.default_rng(0)
+    for name, value in generator.state_dict().items():
+        if "published" not in name:
+            positive = "_variance" in name
+            drawn = rng.uniform(0.5, 1.5, value.shape) if positive else rng.normal(0, 0.3, value.shape)
+            value.set_value(drawn.astype("float32"))
+
+
+@pytest.fixture
+def export(tmp_path, load_example):
+    """``export(case)`` exports a generator as its script does; gives the configuration and the generator."""
+
+    def run(case):
+        name, network, overrides = NETWORKS[case]
+        file = tmp_path / "weights.pdparams"
+        cfg = config(name, tmp_path, f"INFER.pretrained_gen_model_path={file}", *overrides)
+        script = load_example("wgangp", f"wgangp_{name}")
+        generator = getattr(script, network)(**cfg.MODEL.gen_net)
+        randomise(generator)
+        weights.save(generator, file)
+        script.export(cfg)
+        return cfg, generator
+
+    return run
+
+
+@pytest.mark.parametrize("case", NETWORKS)
+def test_it_gives_the_samples_of_the_network(export, case):
+    cfg, generator = export(case)
+    inputs = latent.fixed(generator, 7, seed=3)
+    generator.eval()
+    expected = generator({key: paddle.to_tensor(value) for key, value in inputs.items()})["fake_data"].numpy()
+    assert expected.std() > 0.01
+    predictor = inference.GeneratorPredictor(cfg)
+    for batch_size in (1, 3, 7, 10):  # 3 leaves one for the last batch
+        samples, report = predictor.generate(inputs, batch_size)
+        np.testing.assert_allclose(samples, expected, rtol=1e-5, atol=1e-5)
+        assert (report["images"], report["batch_size"]) == (7, batch_size)
+
+
+def test_the_report_adds_up(export, tmp_path):
+    cfg, generator = export("toy")
+    _, report = inference.GeneratorPredictor(cfg).generate(latent.fixed(generator, 7, seed=0), 3)
+    assert report["total_ms"] == pytest.approx(3 * report["ms_per_batch"])  # 3, 3 and 1
+    assert report["images_per_second"] * report["total_ms"] / 1000 == pytest.approx(7)
+    assert report["first_batch_ms"] > 0
+    inference.write_report(report, str(tmp_path / "new" / "timing.json"))
+    assert json.loads((tmp_path / "new" / "timing.json").read_text()) == report
+
+
+# --- files that do not fit ---
+
+
+def refusal(cfg, inputs=None):
+    with pytest.raises(InputError) as error:
+        inference.GeneratorPredictor(cfg).generate(inputs, 2)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("missing", "overrides"),
+    [("generator.json", []), ("generator.pdiparams", []), ("generator.onnx", ["INFER.engine=onnx"])],
+)
+def test_missing_files_are_named(export, tmp_path, missing, overrides):
+    export("toy")
+    (tmp_path / missing).unlink(missing_ok=True)
+    message = refusal(config("toy", tmp_path, *overrides))
+    assert message.startswith(f"{tmp_path}/{missing}: no such file")
+    assert "mode=export" in message
+    assert "INFER.export_path" in message
+
+
+@pytest.mark.parametrize("keep", [0, 100, -100])
+def test_a_damaged_file_is_named(export, tmp_path, keep):
+    cfg, _ = export("toy")
+    file = tmp_path / "generator.json"
+    file.write_bytes(file.read_bytes()[:keep])
+    message = refusal(cfg)
+    assert str(file) in message
+    assert "mode=export" in message
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {"noise": np.zeros((3, 128), "float32")},  # an unconditional generator's
+        {"noise": np.zeros((3, 2), "float32"), "labels": np.zeros(3, "int64")},  # another latent
+        {"noise": np.zeros((3, 128), "float32"), "labels": np.zeros(3, "int64"), "more": np.zeros(3, "float32")},
+    ],
+)
+def test_a_generator_exported_with_other_settings_is_refused(export, inputs):
+    message = refusal(export("conditional")[0], inputs)
+    assert "exported from another generator than MODEL.gen_net describes" in message
+    assert "mode=export and the same MODEL" in message

@@ -1,0 +1,99 @@
+"""Weights from URLs, served by this machine: once, whole, and checked."""
+
+import gzip
+import hashlib
+import http.server
+import re
+import threading
+
+import paddle
+import pytest
+
+from ppsci_gan import weights
+from ppsci_gan.errors import InputError
+
+
+def linear(inputs=2, outputs=3):
+    return paddle.nn.Linear(inputs, outputs)
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """Serve ``tmp_path/served`` here, in gzip where asked for, and list the requests; ``/cut`` ends too early."""
+    monkeypatch.setattr(weights, "CACHE", tmp_path / "cache")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    served = tmp_path / "served"
+    served.mkdir()
+    weights.save(linear(), served / "a.pdparams")
+    requests = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=str(served))
+
+        def do_GET(self):
+            requests.append(self.path)
+            if self.path.startswith("/cut"):
+                self.answer(b"only this", {"Content-Length": "1000"})
+            elif self.path.startswith("/a") and "gzip" in self.headers.get("Accept-Encoding", ""):
+                content = gzip.compress((served / "a.pdparams").read_bytes())
+                self.answer(content, {"Content-Length": str(len(content)), "Content-Encoding": "gzip"})
+            else:
+                super().do_GET()
+
+        def answer(self, content, headers):
+            self.send_response(200)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}", served, requests
+        running.shutdown()
+
+
+def test_a_url_is_downloaded_once(server):
+    url, served, requests = server
+    for _ in range(2):
+        assert weights.read(f"{url}/a.pdparams")["bias"].shape == (3,)
+    assert requests == ["/a.pdparams"]
+
+
+def test_a_known_checksum_is_checked(server):
+    url, served, _ = server
+    digest = hashlib.sha256((served / "a.pdparams").read_bytes()).hexdigest()
+    for spelling in (digest, digest.upper()):
+        assert set(weights.read(f"{url}/a.pdparams#sha256={spelling}")) == {"weight", "bias"}
+    with pytest.raises(InputError, match="SHA-256 is not 123"):
+        weights.read(f"{url}/a.pdparams#sha256=123")
+    assert not list(weights.CACHE.rglob("*.pdparams"))
+
+
+@pytest.mark.parametrize(("path", "reason"), [("nothing.pdparams", "404"), ("cut.pdparams", "")])
+def test_a_download_that_fails_leaves_nothing(server, path, reason):
+    url, _, _ = server
+    with pytest.raises(InputError, match=f"{path}.*{reason}"):
+        weights.read(f"{url}/{path}")
+    assert not [file for file in weights.CACHE.rglob("*") if file.is_file()]
+
+
+def test_urls_that_lead_nowhere(server):
+    url, _, _ = server
+    closed = url.rsplit(":", 1)[0] + ":1/a.pdparams"  # nothing listens on port 1
+    for address in (closed, "http://[bad/a.pdparams", "http://"):
+        with pytest.raises(InputError, match=re.escape(address)):
+            weights.read(address)
+
+
+def test_files_of_the_same_name_from_two_places_are_kept_apart(server):
+    url, served, requests = server
+    (served / "other").mkdir()
+    weights.save(linear(4, 5), served / "other" / "b.pdparams")
+    weights.save(linear(), served / "b.pdparams")
+    assert weights.read(f"{url}/other/b.pdparams")["weight"].shape == (4, 5)
+    assert weights.read(f"{url}/b.pdparams")["weight"].shape == (2, 3)
