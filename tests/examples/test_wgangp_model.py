@@ -49,8 +49,9 @@ def test_upsampling_agrees_with_numpy(model):
     np.testing.assert_array_equal(model.upsample_shuffle(paddle.to_tensor(x)).numpy(), shuffled)
 
 
-def test_layer_norm_agrees_with_numpy(model):
-    norm, x = model.LayerNorm2D(3), image((2, 3, 4, 4))
+@pytest.mark.parametrize("amplitude", [1.0, 1e-3, 0.0])  # the small ones see the epsilon
+def test_layer_norm_agrees_with_numpy(model, amplitude):
+    norm, x = model.LayerNorm2D(3), amplitude * image((2, 3, 4, 4))
     scale, offset = image((3, 1, 1), 1), image((3, 1, 1), 2)
     norm.scale.set_value(paddle.to_tensor(scale))
     norm.offset.set_value(paddle.to_tensor(offset))

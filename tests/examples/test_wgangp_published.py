@@ -82,12 +82,24 @@ def random_state(prefix, layers):
     }
 
 
-class Restatement:
-    """The published architecture on arrays."""
+def shuffled_copies(x):
+    """Four copies along channels, then pixel shuffle: channel 4c+2i+j goes to rows i, columns j of channel c."""
+    n, c, h, w = x.shape
+    copies = np.tile(x, (1, 4, 1, 1)).reshape(n, c, 2, 2, h, w)
+    return copies.transpose(0, 1, 4, 2, 5, 3).reshape(n, c, 2 * h, 2 * w)
 
-    def __init__(self, state, labels=None):
+
+def repeated(x):
+    return x.repeat(2, axis=2).repeat(2, axis=3)
+
+
+class Restatement:
+    """The published architecture on arrays, with its own up-sampling or another."""
+
+    def __init__(self, state, labels=None, up=None):
         self.state = state
         self.labels = labels
+        self.up = up or shuffled_copies
 
     def __call__(self, layer, *names):
         return (self.state[f"{layer}.{name}"] for name in names)
@@ -105,12 +117,6 @@ class Restatement:
             scale, offset = scale[None], offset[None]
         x = (x - mean[None, :, None, None]) / np.sqrt(variance + 1e-5)[None, :, None, None]
         return x * scale[:, :, None, None] + offset[:, :, None, None]
-
-    def up(self, x):
-        """Four copies along channels, then pixel shuffle: channel 4c+2i+j goes to rows i, columns j of channel c."""
-        n, c, h, w = x.shape
-        copies = np.tile(x, (1, 4, 1, 1)).reshape(n, c, 2, 2, h, w)
-        return copies.transpose(0, 1, 4, 2, 5, 3).reshape(n, c, 2 * h, 2 * w)
 
     def block(self, x, name):
         h = np.maximum(self.norm(x, f"{name}.normalize1.normalize"), 0)
@@ -147,16 +153,17 @@ def test_cifar10_generator_is_the_published_one(model, tmp_path, conditional):
         np.testing.assert_allclose(images, expected, atol=1e-5)
 
 
-def test_weights_trained_here_keep_their_own_arithmetic(model):
-    """A network that held published weights forgets their arithmetic with them."""
-    settings = {"dim": DIM, "label_num": CLASSES}
-    trained, used = (model.WganGpCifar10Generator(("noise",), ("out",), **settings) for _ in range(2))
-    used.set_state_dict(random_state("generator", cifar10_layers(False)))
-    assert used.published
-    used.set_state_dict(trained.state_dict())
-    noise = {"noise": paddle.ones([2, 128])}
-    trained.eval(), used.eval()
-    np.testing.assert_array_equal(used(noise)["out"].numpy(), trained(noise)["out"].numpy())
+def test_weights_trained_here_repeat_pixels(model):
+    """Also in a network that held published weights before, and whose arithmetic goes with them."""
+    state = random_state("generator", cifar10_layers(False))
+    generator = model.WganGpCifar10Generator(("noise",), ("out",), DIM)
+    generator.set_state_dict(state)
+    assert generator.published
+    generator.set_state_dict({**generator.state_dict(), "published_arithmetic": paddle.zeros([], "int32")})
+    generator.eval()
+    noise = np.random.default_rng(1).standard_normal((5, 128), "float32")
+    expected = Restatement(state, up=repeated).cifar10_generator(noise)
+    np.testing.assert_allclose(generator({"noise": paddle.to_tensor(noise)})["out"].numpy(), expected, atol=1e-5)
 
 
 def test_mnist_critic_is_the_published_one(model):
