@@ -160,8 +160,9 @@ def train(cfg: DictConfig):
 def evaluate(cfg: DictConfig):
     generator = WganGpToyGenerator(**cfg.MODEL.gen_net)
     weights.load(generator, cfg.EVAL.pretrained_gen_model_path, "MODEL.gen_net", "generator")
-    critic = None
-    if weights.holds(cfg.EVAL.pretrained_dis_model_path, "critic"):  # only the picture needs it
+    critic = None  # only the picture needs it, and the generator's file may be without
+    own_file = cfg.EVAL.pretrained_dis_model_path not in (None, cfg.EVAL.pretrained_gen_model_path)
+    if own_file or weights.holds(cfg.EVAL.pretrained_dis_model_path, "critic"):
         critic = WganGpToyDiscriminator(**cfg.MODEL.dis_net)
         weights.load(critic, cfg.EVAL.pretrained_dis_model_path, "MODEL.dis_net", "critic")
 

@@ -6,9 +6,12 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 import pytest
+from hydra import compose
+from hydra import initialize_config_dir
 
 from ppsci_gan import weights
 from ppsci_gan.errors import InputError
+from ppsci_gan.files import REPOSITORY
 
 PUBLISHED = Path(__file__).parents[1] / "fixtures" / "published"
 
@@ -196,3 +199,27 @@ def test_published_weights_of_another_width_name_the_key(model, tmp_path):
         weights.load(generator, str(tmp_path / "a.pdparams"), "MODEL.gen_net")
     fitting = "MODEL.gen_net.dim=4 MODEL.gen_net.use_label=true MODEL.gen_net.label_num=3"
     assert str(error.value).endswith(f"add {fitting}")
+
+
+def test_published_critic_gives_the_contours_of_the_toy_picture(load_example, tmp_path, monkeypatch):
+    """Generator and critic come as two files there."""
+    script = load_example("wgangp", "wgangp_toy")
+    drawn = []
+    monkeypatch.setattr(script.plots, "save_contour_plot", lambda real, fake, path, critic: drawn.append(critic))
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base=None):
+        cfg = compose(
+            "wgangp_toy",
+            [
+                "mode=eval",
+                "device=cpu",
+                f"output_dir={tmp_path}",
+                "EVAL.num_samples=64",
+                "MODEL.gen_net.dim=32",
+                "MODEL.dis_net.dim=32",
+                f"EVAL.pretrained_gen_model_path={PUBLISHED}/toy_generator.pdparams",
+                f"EVAL.pretrained_dis_model_path={PUBLISHED}/toy_discriminator.pdparams",
+            ],
+        )
+    script.evaluate(cfg)
+    known = np.load(PUBLISHED / "toy_discriminator.npz")
+    np.testing.assert_allclose(drawn[0](known["data"]), known["output"], atol=1e-5)
