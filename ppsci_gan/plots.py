@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ppsci_gan.errors import InputError
+from ppsci_gan.files import atomic
 
 Extent = tuple[float, float, float, float]
 
@@ -286,14 +287,8 @@ def _write_image(image: np.ndarray, path: str) -> None:
 def _write_png(content: io.BytesIO, path: str) -> None:
     if not str(path).endswith(".png"):
         raise InputError(f"{path}: pictures are written as PNG, so the name must end in .png.")
-    temporary = f"{path}.{os.getpid()}.tmp"
     try:
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        with open(temporary, "wb") as file:
-            file.write(content.getbuffer())
-        os.replace(temporary, path)
+        with atomic(path) as temporary:
+            temporary.write_bytes(content.getbuffer())
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror}): choose another output folder.") from error
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
