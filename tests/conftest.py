@@ -31,6 +31,17 @@ def load_example(monkeypatch):
     _forget_examples()
 
 
+@pytest.fixture
+def float64():
+    """Layers and tensors in double precision, for finite differences."""
+    import paddle  # not above: many tests do without it, and it takes seconds
+
+    default = paddle.get_default_dtype()
+    paddle.set_default_dtype("float64")
+    yield
+    paddle.set_default_dtype(default)
+
+
 def _forget_examples(keep: Path | None = None) -> None:
     for name in {file.stem for file in EXAMPLES.glob("*/*.py")} & set(sys.modules):
         folder = Path(sys.modules[name].__file__ or "").parent

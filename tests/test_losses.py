@@ -7,14 +7,6 @@ import pytest
 from ppsci_gan import losses
 
 
-@pytest.fixture
-def float64():
-    default = paddle.get_default_dtype()
-    paddle.set_default_dtype("float64")
-    yield
-    paddle.set_default_dtype(default)
-
-
 def points(num, dim=2, seed=0, dtype="float64"):
     return paddle.to_tensor(np.random.default_rng(seed).standard_normal((num, dim)), dtype)
 

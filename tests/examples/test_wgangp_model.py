@@ -15,14 +15,6 @@ def model(load_example):
     return load_example("wgangp", "model")
 
 
-@pytest.fixture
-def float64():
-    default = paddle.get_default_dtype()
-    paddle.set_default_dtype("float64")
-    yield
-    paddle.set_default_dtype(default)
-
-
 def test_docstring_examples(model):
     result = doctest.testmod(model)
     assert result.attempted > 20
