@@ -26,6 +26,7 @@ from pydantic import ValidationError
 from pydantic import model_validator
 
 from ppsci_gan import device
+from ppsci_gan import scoring
 from ppsci_gan.errors import InputError
 
 REFUSED = "This configuration cannot be run:"
@@ -39,6 +40,7 @@ def _device(name: str) -> str:
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Keys = Annotated[list[str], Field(min_length=1)]
+Families = Annotated[list[Literal[tuple(scoring.FAMILIES)]], Field(min_length=1)]
 
 
 # Keys of ppsci that must keep their default.
@@ -142,6 +144,9 @@ class Train(Strict):
     eval_during_train: bool
     eval_freq: PositiveInt
     start_eval_epoch: PositiveInt
+    num_eval_samples: PositiveInt = None
+    scores: Families = None
+    best_score: str = None
     optimizer: Adam
     lr_scheduler_gen: Schedule
     lr_scheduler_dis: Schedule
@@ -154,10 +159,21 @@ class Train(Strict):
     pretrained_model_path: None = None
 
 
+class Weights(Strict):
+    """``EVAL.inception`` and ``EVAL.classifier``: networks that score images."""
+
+    weights: str | None
+
+
 class Eval(ppsci_config.EvalConfig, Strict):
     """``EVAL``."""
 
     num_samples: PositiveInt
+    scores: Families = None
+    splits: PositiveInt = None
+    subset_size: Annotated[int, Field(ge=2)] = None
+    inception: Weights = None
+    classifier: Weights = None
     batch_size: PositiveInt
     pretrained_gen_model_path: str | None = None
     pretrained_dis_model_path: str | None = None

@@ -1,64 +1,201 @@
-"""Validators for generators of images."""
+"""Scoring a generator of images through ppsci's validators and metrics."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+import paddle
 import ppsci
 from paddle import nn
+from ppsci.utils import logger
 
 from ppsci_gan import latent
 from ppsci_gan import plots
+from ppsci_gan import scoring
+from ppsci_gan.data.images import Images
 from ppsci_gan.errors import InputError
-from ppsci_gan.metrics.sliced_wasserstein import sliced_wasserstein
+from ppsci_gan.features import extractor
+from ppsci_gan.features import inception
+from ppsci_gan.scoring import NetworkScorer
+from ppsci_gan.scoring import PixelScorer
+from ppsci_gan.scoring import Protocol
+from ppsci_gan.scoring import Scorer
+from ppsci_gan.solver import Score
+
+_TOLERANCE = 1e-3  # of the generator's range: rounding
 
 
-def image_validator(
-    generator: nn.Layer, real: np.ndarray, other: np.ndarray, num_samples: int, batch_size: int, seed: int, low: float
-) -> dict[str, ppsci.validate.Validator]:
-    """Compare generated images with real ones, pixel by pixel, in sliced Wasserstein distance.
+class ImageEvaluation:
+    """Scores of generated images beside those of real ones that the generator has not seen.
+
+    What is left out, and why, is said in the log.
 
     Args:
-        generator: See ``ppsci_gan.latent``.
-        real: Real images, uint8 [N, C, H, W].
-        other: Other real images, uint8 [M, C, H, W]; their distance to the first ones is the floor.
-        num_samples: How many of each to compare, at most N and M.
-        batch_size: Generated images at a time.
-        seed: Of the latent.
-        low: Value of black in the generator's output, -1 or 0; white is 1.
-
-    Returns:
-        The validator ``pixels``, by its name, for a solver.
+        families: Names of scores, of ``ppsci_gan.scoring.FAMILIES``.
+        num_samples: How many images are scored.
+        protocol: Numbers that decide the figures.
+        real: Images to compare with; None leaves out the scores that need them.
+        held_out: Other real images. As many as are scored, if there are, get the same scores.
+        inception_weights: File or URL; None leaves out Inception's scores.
+        classifier_weights: File or URL; None leaves out the classifier's.
 
     Raises:
-        InputError: There are fewer real images than asked for.
+        InputError: Unknown names, too few images for them, or files that hold something else.
     """
-    if num_samples > min(len(real), len(other)):
-        raise InputError(
-            f"EVAL.num_samples={num_samples} is more than there are real images to compare with: "
-            f"{min(len(real), len(other))}."
-        )
 
-    def metric(output_dict, label_dict):
-        fake = plots.to_uint8(output_dict["fake_data"].numpy(), low=low)
-        first, second = (label_dict[key].numpy().reshape([num_samples, -1]) for key in ("real_data", "other_real_data"))
+    def __init__(
+        self,
+        families: Sequence[str],
+        num_samples: int,
+        protocol: Protocol,
+        real: Images | None = None,
+        held_out: Images | None = None,
+        inception_weights: str | None = None,
+        classifier_weights: str | None = None,
+    ):
+        self.num_samples = num_samples
+        self.held_out = held_out
+        protocol.check(families, num_samples, None if real is None else len(real.data))
+        if real is None:
+            left_out = [family for family in families if family not in scoring.WITHOUT_REAL]
+            logger.message(f"Without real images to compare with there is no {', '.join(left_out)}.")
+        scorers: list[Scorer] = []
+        if inception_weights is not None:
+            scorers.append(NetworkScorer(extractor.load_inception(inception_weights), families, protocol, real))
+        elif set(families) & set(scoring.NETWORK_FAMILIES):
+            logger.message(
+                "EVAL.inception.weights is not set, so there is no Inception Score, FID or KID as in the literature. "
+                f"{inception.SOURCE}"
+            )
+        if classifier_weights is not None:
+            scorers.append(NetworkScorer(extractor.load_classifier(classifier_weights), families, protocol, real))
+        scorers.append(PixelScorer(families, protocol, real))
+        self.scorers = [scorer for scorer in scorers if scorer.families]
+        if not self.scorers:
+            raise InputError(f"Of the scores {', '.join(families)} none can be computed without what is named above.")
+        self.of_real: dict[str, dict[str, float]] = {}  # by scorer
+
+    def validator(
+        self, generator: nn.Layer, batch_size: int, seed: int, image_shape: tuple[int, int, int], low: float
+    ) -> dict[str, ppsci.validate.Validator]:
+        """Return what scores the images of a fixed latent, as bytes, in a solver.
+
+        Args:
+            generator: See ``ppsci_gan.latent``.
+            batch_size: Generated images at a time.
+            seed: Of the latent; labels are in equal shares.
+            image_shape: (C, H, W).
+            low: Value of black in the generator's output, -1 or 0; white is 1.
+
+        Returns:
+            The validator by its name; its metrics are named after the scorers.
+        """
+        inputs = latent.fixed(generator, self.num_samples, seed)
+        validator = ppsci.validate.SupervisedValidator(
+            {
+                "dataset": {
+                    "name": "NamedArrayDataset",
+                    "input": inputs,
+                    "label": {key: value for key, value in inputs.items() if key == "labels"},
+                },
+                "batch_size": batch_size,
+                "sampler": {"name": "BatchSampler", "drop_last": False, "shuffle": False},
+            },
+            ppsci.loss.FunctionalLoss(lambda *_: {}),
+            {"images": lambda out: to_images(out[generator.output_keys[0]], image_shape, low)},
+            {scorer.name: ppsci.metric.FunctionalMetric(self._metric(scorer)) for scorer in self.scorers},
+            name="generated",
+        )
+        return {validator.name: validator}
+
+    def _metric(self, scorer: Scorer):
+        def metric(output_dict, label_dict) -> dict[str, float]:
+            labels = label_dict["labels"].numpy() if "labels" in label_dict else None
+            return self._with_real(scorer, Images("generated", output_dict["images"].numpy(), labels))
+
+        return metric
+
+    def score(self, images: Images) -> dict[str, dict[str, float]]:
+        """Return the scores of images from elsewhere, by scorer and key, as ``Solver.eval`` does.
+
+        Args:
+            images: ``num_samples`` of them.
+        """
+        return {scorer.name: self._with_real(scorer, images) for scorer in self.scorers}
+
+    def _with_real(self, scorer: Scorer, images: Images) -> dict[str, float]:
+        values = scorer(images)
+        if self.held_out is not None:
+            if scorer.name not in self.of_real:
+                self.of_real[scorer.name] = scorer(self._held_out_part(images.labels is not None), cached=True)
+            values.update({f"{key}_of_real": value for key, value in self.of_real[scorer.name].items()})
+        return values
+
+    def _held_out_part(self, labelled: bool) -> Images:
+        number = min(self.num_samples, len(self.held_out.data))
+        labels = self.held_out.labels[:number] if labelled else None
+        return Images(self.held_out.name, self.held_out.data[:number], labels)
+
+    def best(self, name: str) -> Score:
+        """Return the score that chooses the best checkpoint, with its direction.
+
+        Args:
+            name: ``TRAIN.best_score``, such as ``classifier.frechet_distance``.
+
+        Raises:
+            InputError: It will not be computed.
+        """
+        known = [f"{s.name}.{key}" for s in self.scorers for family in s.families for key in scoring.FAMILIES[family]]
+        if name not in known:
+            raise InputError(f"TRAIN.best_score={name} is not among the scores while training: {', '.join(known)}.")
+        return Score(name, scoring.higher_is_better(name))
+
+    def protocols(self, groups: dict[str, dict[str, float]], **common: Any) -> dict[str, dict[str, Any]]:
+        """Return the protocol of every score, by its name.
+
+        Args:
+            groups: The scores, by scorer and key.
+            **common: What all scores share besides the number of samples, such as the generator's weights.
+        """
+        common = {"samples": self.num_samples, **common}
+        if self.held_out is not None:
+            part = self._held_out_part(False)
+            common["held_out"] = f"{len(part.data)} of {part.name}"
         return {
-            "sliced_wasserstein": sliced_wasserstein(first, fake.reshape([num_samples, -1])) / 255,
-            "sliced_wasserstein_of_real": sliced_wasserstein(first, second) / 255,
+            f"{scorer.name}.{key}": {**scoring.describe(f"{scorer.name}.{key}"), **common, **scorer.describe(key)}
+            for scorer in self.scorers
+            for key in groups[scorer.name]
         }
 
-    validator = ppsci.validate.SupervisedValidator(
-        {
-            "dataset": {
-                "name": "NamedArrayDataset",
-                "input": latent.fixed(generator, num_samples, seed),
-                "label": {"real_data": real[:num_samples], "other_real_data": other[:num_samples]},
-            },
-            "batch_size": batch_size,
-            "sampler": {"name": "BatchSampler", "drop_last": False, "shuffle": False},
-        },
-        ppsci.loss.FunctionalLoss(lambda *_: {}),
-        {"fake_data": lambda out: out["fake_data"]},
-        {"pixels": ppsci.metric.FunctionalMetric(metric)},
-        name="test",
-    )
-    return {validator.name: validator}
+
+def to_images(samples: paddle.Tensor, image_shape: tuple[int, int, int], low: float) -> paddle.Tensor:
+    """Return generated values as bytes, as pictures of them would be saved: what scores are defined for.
+
+    Args:
+        samples: Floats [N, ...].
+        image_shape: (C, H, W).
+        low: Value of black; white is 1.
+
+    Raises:
+        InputError: Values that are not finite, or outside the range.
+
+    Examples:
+        >>> import paddle
+        >>> from ppsci_gan.evaluation import to_images
+        >>> to_images(paddle.to_tensor([[-1.0, 1.0]]), (1, 1, 2), low=-1).tolist()
+        [[[[0, 255]]]]
+    """
+    values = samples.numpy().reshape([-1, *image_shape])
+    if not np.isfinite(values).all():
+        raise InputError(
+            "the generator's images contain NaN or infinity, so they have no score: its training has diverged. Go back "
+            "to an earlier checkpoint."
+        )
+    if values.min() < low - _TOLERANCE or values.max() > 1 + _TOLERANCE:
+        raise InputError(
+            f"the generator's values go from {values.min():.3g} to {values.max():.3g}, not from {low:g} to 1: its "
+            "output is no image, or of another scale."
+        )
+    return paddle.to_tensor(plots.to_uint8(values, low))

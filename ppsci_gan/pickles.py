@@ -12,6 +12,8 @@ import collections
 import io
 import pickle
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from typing import BinaryIO
 
@@ -56,8 +58,24 @@ def load(file: BinaryIO, name: str) -> Any:
         ppsci_gan.errors.InputError: hostile.pkl: refused, it asks for builtins.print. Only numeric arrays, numbers, \
 text and plain containers are read, because anything else could run code; get the file from where it was published.
     """
+    with explained(name):
+        return _as_paddle_loads(Unpickler(_Pieces(file), encoding="bytes").load())
+
+
+@contextmanager
+def explained(name: str) -> Iterator[None]:
+    """Let whatever goes wrong while a pickle is read be one error that names the file.
+
+    Args:
+        name: Of the file.
+
+    Raises:
+        InputError: The block failed.
+    """
     try:
-        return _as_paddle_loads(_Unpickler(_Pieces(file), encoding="bytes").load())
+        yield
+    except InputError:
+        raise
     except _Refused as error:
         raise InputError(
             f"{name}: refused, it asks for {error}. Only numeric arrays, numbers, text and plain containers are read, "
@@ -134,7 +152,7 @@ _RENAMED = {
 }
 
 
-class _Unpickler(pickle._Unpickler):
+class Unpickler(pickle._Unpickler):
     """The standard library's unpickler in Python, because the one in C does not let BUILD be replaced.
 
     BUILD sets attributes of any object, numpy's unchecked states included. Speed hardly differs: arrays are one
@@ -144,12 +162,14 @@ class _Unpickler(pickle._Unpickler):
     dispatch = dict(pickle._Unpickler.dispatch)
 
     def find_class(self, module: str, name: str) -> Any:
+        """Return the stand-in of what a pickle asks for."""
         wanted = f"{_RENAMED.get(module, module)}.{name}"
         if wanted not in _ALLOWED:
             raise _Refused(wanted)
         return _ALLOWED[wanted]
 
     def load_build(self) -> None:
+        """Set the state of an array or a dtype, checked."""
         state = self.stack.pop()
         target = self.stack[-1]
         if isinstance(target, np.dtype):

@@ -24,6 +24,7 @@ from ppsci.utils import logger
 from tqdm import tqdm
 
 from ppsci_gan import pickles
+from ppsci_gan import torch_files
 from ppsci_gan.errors import InputError
 from ppsci_gan.files import atomic
 from ppsci_gan.files import locate
@@ -57,7 +58,7 @@ def read(path: str, part: str = "") -> dict[str, np.ndarray]:
 
     Args:
         path: A ``.pdparams`` file, a checkpoint of this suite (``<run>/checkpoints/latest``, the suffix may be left
-            out) or the URL of such a file. ``URL#sha256=<hex>`` is verified.
+            out), PyTorch's ``.pth``, or the URL of such a file. ``URL#sha256=<hex>`` is verified.
         part: Name of the network to take from a checkpoint, such as ``generator``.
 
     Returns:
@@ -77,6 +78,8 @@ def read(path: str, part: str = "") -> dict[str, np.ndarray]:
     if file.suffix == ".safetensors":
         tensors, state = read_checkpoint(file)
         return _part_of(tensors, state.get("use", {}).get(part, part), file)
+    if file.suffix in (".pth", ".pt"):
+        return torch_files.read(file)
     with file.open("rb") as stream:
         content = pickles.load(stream, str(file))
     if not isinstance(content, dict):
@@ -134,6 +137,51 @@ def load(model: nn.Layer, path: str | None, key: str, part: str = "") -> None:
     arrays = {name: value.astype(own[name].numpy().dtype) for name, value in arrays.items()}
     model.set_state_dict({name: paddle.to_tensor(value) for name, value in arrays.items()})
     logger.message(f"Loaded weights of {type(model).__name__} from {path}")
+
+
+def digest(model: nn.Layer) -> str:
+    """Return the SHA-256 of a network's parameters, whatever file they came in.
+
+    Args:
+        model: The network.
+
+    Examples:
+        >>> import paddle
+        >>> from ppsci_gan import weights
+        >>> layer = paddle.nn.Linear(2, 3)
+        >>> weights.digest(layer) == weights.digest(paddle.nn.Linear(2, 3))
+        False
+    """
+    total = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        total.update(name.encode())
+        total.update(value.numpy().astype("<f4").tobytes())
+    return total.hexdigest()
+
+
+def describe(path: str, part: str) -> str:
+    """Say which weights of a player ``load`` takes from a file: raw or averaged, and of which iteration.
+
+    Args:
+        path: As for ``read``.
+        part: Name of the player, such as ``generator``.
+
+    Examples:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from ppsci_gan import weights
+        >>> path = tempfile.mkdtemp() + "/latest"
+        >>> state = {"iteration": 10, "use": {"generator": "averaged"}}
+        >>> weights.save_checkpoint(path + ".safetensors", {"averaged/w": np.zeros(2)}, state)
+        >>> weights.describe(path, "generator")
+        'averaged weights of iteration 10'
+    """
+    file = find(path)
+    if file.suffix != ".safetensors":
+        return "weights as in the file, averaged or not"
+    state = read_checkpoint(file)[1]
+    kind = "averaged" if state.get("use", {}).get(part) == "averaged" else "raw"
+    return f"{kind} weights of iteration {state['iteration']}"
 
 
 def holds(path: str | None, part: str) -> bool:

@@ -3,6 +3,7 @@
 Reference: https://arxiv.org/abs/1704.00028
 """
 
+from collections.abc import Sequence
 from os import path as osp
 
 import hydra
@@ -17,42 +18,50 @@ from ppsci_gan import cli
 from ppsci_gan import latent
 from ppsci_gan import plots
 from ppsci_gan import weights
-from ppsci_gan.data import mnist
-from ppsci_gan.evaluation import image_validator
+from ppsci_gan.data import images
+from ppsci_gan.data.images import Images
+from ppsci_gan.evaluation import ImageEvaluation
 from ppsci_gan.inference import GeneratorPredictor
 from ppsci_gan.inference import write_report
 from ppsci_gan.losses import WassersteinGP
 from ppsci_gan.metrics.report import report
+from ppsci_gan.scoring import Protocol
 from ppsci_gan.solver import AdversarialSolver
 from ppsci_gan.solver import Phase
-from ppsci_gan.solver import Score
+
+IMAGE_SHAPE = (1, 28, 28)
 
 
 def to_images(samples: np.ndarray) -> np.ndarray:
     """Return generated digits [N, 784] in [0, 1] as uint8 [N, 1, 28, 28]."""
-    return plots.to_uint8(samples.reshape([-1, 1, 28, 28]), low=0)
+    return plots.to_uint8(samples.reshape([-1, *IMAGE_SHAPE]), low=0)
 
 
 def draw(samples: np.ndarray, path: str):
     plots.save_image_grid(to_images(samples), path)
 
 
-# --8<-- [start:validator]
-def build_validator(cfg: DictConfig, generator: WganGpMnistGenerator, train: dict):
-    test = mnist.read(cfg.DATA.data_path, "test")
-    return image_validator(
-        generator, test["data"], train["data"], cfg.EVAL.num_samples, cfg.EVAL.batch_size, cfg.seed, low=0
+# --8<-- [start:evaluation]
+def build_evaluation(cfg: DictConfig, scores: Sequence[str], num_samples: int, real: Images | None):
+    return ImageEvaluation(
+        scores,
+        num_samples,
+        Protocol(splits=cfg.EVAL.splits, subset_size=cfg.EVAL.subset_size),
+        real,
+        None if real is None else images.data_set("mnist", cfg.DATA.data_path, "test"),
+        cfg.EVAL.inception.weights,
+        cfg.EVAL.classifier.weights,
     )
 
 
-# --8<-- [end:validator]
+# --8<-- [end:evaluation]
 
 
 def train(cfg: DictConfig):
     # --8<-- [start:data]
-    digits = mnist.read(cfg.DATA.data_path, "train")
+    real = images.data_set("mnist", cfg.DATA.data_path, "train")
     dataloader_cfg = {
-        "dataset": {"name": "NamedArrayDataset", "input": {"data": digits["data"]}},
+        "dataset": {"name": "NamedArrayDataset", "input": {"data": real.data}},
         "batch_size": cfg.TRAIN.batch_size,
         "sampler": {"name": "BatchSampler", "drop_last": False, "shuffle": True},
     }
@@ -95,12 +104,17 @@ def train(cfg: DictConfig):
         Phase("critic", critic, optimizer_dis, critic_loss, batch_size, updates=cfg.TRAIN.n_critic),
         Phase("generator", generator, optimizer_gen, generator_loss, batch_size * cfg.TRAIN.gen_batch_multiple),
     ]
+    validator = score = None
+    if cfg.TRAIN.eval_during_train:
+        evaluation = build_evaluation(cfg, cfg.TRAIN.scores, cfg.TRAIN.num_eval_samples, real)
+        validator = evaluation.validator(generator, cfg.EVAL.batch_size, cfg.seed, IMAGE_SHAPE, low=0)
+        score = evaluation.best(cfg.TRAIN.best_score)
     solver = AdversarialSolver(
         generator,
         phases,
         {constraint.name: constraint},
-        validator=build_validator(cfg, generator, digits) if cfg.TRAIN.eval_during_train else None,
-        score=Score("pixels.sliced_wasserstein", False),
+        validator=validator,
+        score=score,
         draw=draw,
         cfg=cfg,
     )
@@ -113,15 +127,15 @@ def evaluate(cfg: DictConfig):
     generator = WganGpMnistGenerator(**cfg.MODEL.gen_net)
     weights.load(generator, cfg.EVAL.pretrained_gen_model_path, "MODEL.gen_net", "generator")
 
-    validator = None
-    if cfg.DATA.data_path is not None:
-        validator = build_validator(cfg, generator, mnist.read(cfg.DATA.data_path, "train"))
+    has_data = cfg.DATA.data_path is not None
+    real = images.data_set("mnist", cfg.DATA.data_path, "train") if has_data else None
+    evaluation = build_evaluation(cfg, cfg.EVAL.scores, cfg.EVAL.num_samples, real)
+    validator = evaluation.validator(generator, cfg.EVAL.batch_size, cfg.seed, IMAGE_SHAPE, low=0)
     solver = AdversarialSolver(generator, validator=validator, draw=draw, cfg=cfg)
-    if validator:
-        _, scores = solver.eval()
-        report(scores, osp.join(cfg.output_dir, "scores.json"))
-    else:
-        logger.message("Without DATA.data_path there are no real digits to compare with: no score, only the picture.")
+    _, scores = solver.eval()
+    origin = weights.describe(cfg.EVAL.pretrained_gen_model_path, "generator")
+    protocols = evaluation.protocols(scores, latent_seed=cfg.seed, generator=origin)
+    report(scores, protocols, osp.join(cfg.output_dir, "scores.json"))
     picture = osp.join(cfg.output_dir, "samples.png")
     solver.draw_samples(picture)
     logger.message(f"Picture: {picture}")

@@ -22,8 +22,8 @@ from ppsci_gan.data import toy
 from ppsci_gan.inference import GeneratorPredictor
 from ppsci_gan.inference import write_report
 from ppsci_gan.losses import WassersteinGP
-from ppsci_gan.metrics.coverage import coverage
 from ppsci_gan.metrics.modes import mode_scores
+from ppsci_gan.metrics.neighbours import coverage
 from ppsci_gan.metrics.report import report
 from ppsci_gan.metrics.sliced_wasserstein import sliced_wasserstein
 from ppsci_gan.solver import AdversarialSolver
@@ -170,7 +170,9 @@ def evaluate(cfg: DictConfig):
         generator, validator=build_validator(cfg, generator), draw=drawing_of(cfg, critic), cfg=cfg
     )
     _, scores = solver.eval()
-    report(scores, osp.join(cfg.output_dir, "scores.json"))
+    origin = weights.describe(cfg.EVAL.pretrained_gen_model_path, "generator")
+    protocol = {"samples": cfg.EVAL.num_samples, "latent_seed": cfg.seed, "generator": origin}
+    report(scores, {"points": protocol}, osp.join(cfg.output_dir, "scores.json"))
     picture = osp.join(cfg.output_dir, "samples.png")
     solver.draw_samples(picture)
     logger.message(f"Picture: {picture}")

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from ppsci.utils import logger
 
 from ppsci_gan.files import atomic
 
+_SUFFIXES = {"_std": "std", "_of_real": "real"}
 
-def report(scores: dict[str, dict[str, float]], path: str) -> None:
-    """Log scores, one a line, and write them as JSON.
+
+def report(groups: dict[str, dict[str, float]], protocols: dict[str, dict[str, Any]], path: str) -> None:
+    """Log every score with its protocol, and write the same as JSON.
 
     Args:
-        scores: By metric and key, as the second value of ``ppsci.solver.Solver.eval``.
+        groups: Scores by metric and key, as the second value of ``ppsci.solver.Solver.eval``. ``<key>_std`` is the
+            standard deviation of a score, ``<key>_of_real`` what real data score.
+        protocols: What decides a figure, by ``<metric>.<key>`` or by metric: samples, network, seed, ...
         path: The file.
 
     Examples:
@@ -21,17 +26,53 @@ def report(scores: dict[str, dict[str, float]], path: str) -> None:
         >>> from pathlib import Path
         >>> from ppsci_gan.metrics.report import report
         >>> path = tempfile.mkdtemp() + "/scores.json"
-        >>> report({"points": {"modes": 8.0}}, path)
+        >>> report({"points": {"modes": 8.0}}, {"points": {"samples": 10000}}, path)
         >>> print(Path(path).read_text().strip())
         {
-          "points": {
-            "modes": 8.0
+          "points.modes": {
+            "value": 8.0,
+            "protocol": {
+              "samples": 10000
+            }
           }
         }
     """
+    records = {}
+    for metric, values in groups.items():
+        for key in values:
+            if any(key.endswith(suffix) and key.removesuffix(suffix) in values for suffix in _SUFFIXES):
+                continue
+            record = {"value": float(values[key])}
+            record.update({name: float(values[key + end]) for end, name in _SUFFIXES.items() if key + end in values})
+            name = f"{metric}.{key}"
+            records[name] = {**record, "protocol": protocols.get(name, protocols.get(metric, {}))}
     with atomic(path) as temporary:
-        temporary.write_text(json.dumps(scores, indent=2) + "\n")
-    for metric, values in scores.items():
-        for key, value in values.items():
-            logger.message(f"{metric + '.' + key:<40} {value:.5g}")
+        temporary.write_text(json.dumps(records, indent=2) + "\n")
+    for name, record in records.items():
+        logger.message(describe(name, record))
     logger.message(f"Scores: {path}")
+
+
+def describe(name: str, record: dict[str, Any]) -> str:
+    r"""Return a score, and below it its protocol.
+
+    Args:
+        name: ``<metric>.<key>``.
+        record: ``value``, ``protocol`` and, where there are, ``std`` and ``real``.
+
+    Examples:
+        >>> from ppsci_gan.metrics.report import describe
+        >>> describe("points.modes", {"value": 8.0, "real": 8.0, "protocol": {"samples": 10000, "seed": 42}})
+        'points.modes: 8 (real: 8)\n    samples 10000, seed 42'
+    """
+    protocol = dict(record["protocol"])
+    title = f" [{protocol.pop('title')}]" if "title" in protocol else ""
+    spread = f" +- {record['std']:.4g}" if "std" in record else ""
+    real = f" (real: {record['real']:.5g})" if "real" in record else ""
+    better = f", {protocol.pop('better')} is better" if "better" in protocol else ""
+    details = ", ".join(f"{key} {_short(key, value)}" for key, value in protocol.items())
+    return f"{name}{title}: {record['value']:.5g}{spread}{real}{better}\n    {details}".rstrip()
+
+
+def _short(key: str, value: Any) -> str:
+    return f"{value[:8]}..." if key.endswith("sha256") else str(value)

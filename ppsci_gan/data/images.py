@@ -1,0 +1,191 @@
+"""Sets of images to score: a data set, a folder of pictures, or an array in a file."""
+
+from __future__ import annotations
+
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from ppsci_gan.data import cifar10
+from ppsci_gan.data import mnist
+from ppsci_gan.errors import InputError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+DATA_SETS = {"mnist": mnist.read, "cifar10": cifar10.read}
+
+
+class Images(NamedTuple):
+    """Images and what they are called in a protocol.
+
+    Attributes:
+        name: Such as ``CIFAR-10 train``.
+        data: uint8 [N, C, H, W], C 1 or 3.
+        labels: Class of each, int64 [N], or None.
+    """
+
+    name: str
+    data: np.ndarray
+    labels: np.ndarray | None = None
+
+
+def read(source: str) -> Images:
+    """Read a set of images.
+
+    Args:
+        source: ``mnist:PATH`` or ``cifar10:PATH`` for the training images of these data sets, ``mnist-test:PATH`` or
+            ``cifar10-test:PATH`` for their test images, PATH as ``DATA.data_path`` of the examples; otherwise a folder
+            of pictures or an ``.npz`` file.
+
+    Raises:
+        InputError: The source cannot be read, or holds something else; the message names the file.
+
+    Examples:
+        >>> from ppsci_gan.data import images
+        >>> images.read("cifar10:data/cifar-10-python.tar.gz").data.shape  # doctest: +SKIP
+        (50000, 3, 32, 32)
+    """
+    kind, colon, path = source.partition(":")
+    name = kind.removesuffix("-test")
+    if colon and name in DATA_SETS:
+        return data_set(name, path, "test" if kind.endswith("-test") else "train")
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return Images(source, read_folder(path))
+    if path.suffix == ".npz" and path.is_file():
+        return Images(source, read_npz(path))
+    raise InputError(
+        f"{source}: neither a folder of pictures nor an .npz file, and not of the form {' or '.join(DATA_SETS)}:PATH."
+    )
+
+
+def data_set(name: str, path: str | None, split: str) -> Images:
+    """Read one split of a data set.
+
+    Args:
+        name: ``mnist`` or ``cifar10``.
+        path: ``DATA.data_path``.
+        split: ``train`` or ``test``.
+
+    Raises:
+        InputError: A file is missing, damaged, or holds something else; the message names it.
+
+    Examples:
+        >>> from ppsci_gan.data import images
+        >>> images.data_set("mnist", "data/mnist.pkl.gz", "test").data.shape  # doctest: +SKIP
+        (10000, 1, 28, 28)
+    """
+    content = DATA_SETS[name](path, split)
+    return Images(f"{name} {split}", content["data"], content["labels"])
+
+
+def read_folder(folder: Path) -> np.ndarray:
+    """Read all pictures below a folder, in the order of their paths.
+
+    Args:
+        folder: With ``.png``, ``.jpg``, ``.bmp`` or ``.webp`` files, also in sub-folders; other files are left alone.
+
+    Returns:
+        uint8 [N, C, H, W], C 1 where every picture is grey.
+
+    Raises:
+        InputError: There is none, one cannot be read, or sizes differ; the message names the picture.
+    """
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise InputError(f"{folder}: no pictures there ({', '.join(SUFFIXES)}).")
+    first = _decode(paths[0])
+    images = np.empty([len(paths), *first.shape], np.uint8)
+    with ThreadPoolExecutor() as pool:
+        decoded = pool.map(_decode, paths)
+        for index, image in enumerate(tqdm(decoded, "reading pictures", len(paths), unit="img", leave=False, delay=2)):
+            if image.shape != first.shape:
+                raise InputError(
+                    f"{paths[index]}: its shape is {_size(image)}, that of {paths[0].name} {_size(first)}. "
+                    "Scores compare images of one size: resize them first, all in the same way."
+                )
+            images[index] = image
+    return images
+
+
+def read_npz(path: Path) -> np.ndarray:
+    """Read images from an ``.npz`` file; nothing that it contains is run.
+
+    Args:
+        path: Holds an array named ``images`` or ``arr_0``, or only one: uint8 [N, C, H, W] or [N, H, W, C], C 1 or 3,
+            or [N, H, W].
+
+    Returns:
+        uint8 [N, C, H, W].
+
+    Raises:
+        InputError: The file is damaged, or its array is something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            names = content.files
+            name = next((n for n in ("images", "arr_0") if n in names), names[0] if len(names) == 1 else None)
+            if name is None:
+                raise InputError(f"{path}: holds {', '.join(names) or 'nothing'}; name the images 'images' or 'arr_0'.")
+            array = content[name]
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: damaged, or not an .npz file of numbers ({error}).") from error
+    return as_images(array, f"{path}: {name}")
+
+
+def as_images(array: np.ndarray, where: str) -> np.ndarray:
+    """Bring an array of images into this suite's layout.
+
+    Args:
+        array: uint8 [N, C, H, W] or [N, H, W, C], C 1 or 3, or [N, H, W].
+        where: File and part, for the error.
+
+    Returns:
+        uint8 [N, C, H, W].
+
+    Raises:
+        InputError: Another type or shape, or no image.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ppsci_gan.data.images import as_images
+        >>> as_images(np.zeros([5, 32, 32, 3], np.uint8), "samples.npz").shape
+        (5, 3, 32, 32)
+    """
+    if array.dtype != np.uint8:
+        numbers = array[:1000].astype(np.float64) if array.dtype.kind in "fiu" and array.size else np.zeros(1)
+        spread = "with NaN or infinity" if not np.isfinite(numbers).all() else f"{numbers.min():g} to {numbers.max():g}"
+        raise InputError(
+            f"{where}: the images are {array.dtype}, {spread}; scores are of uint8 from 0 to 255, as in "
+            "pictures. Scale, round and convert them first."
+        )
+    if array.ndim == 3:
+        array = array[:, None]
+    if array.ndim == 4 and array.shape[1] not in (1, 3) and array.shape[3] in (1, 3):
+        array = array.transpose([0, 3, 1, 2])
+    if array.ndim != 4 or array.shape[1] not in (1, 3) or not array.size:
+        raise InputError(f"{where}: the shape is {list(array.shape)}, not [N, C, H, W] or [N, H, W, C] with C 1 or 3.")
+    return np.ascontiguousarray(array)
+
+
+def _decode(path: Path) -> np.ndarray:
+    """Picture as uint8 [C, H, W]."""
+    try:
+        with Image.open(path) as picture:
+            if picture.mode not in ("L", "1", "P", "RGB"):
+                raise InputError(
+                    f"{path}: its pixels are of type {picture.mode}; pictures with 8 bits, grey or RGB, can be scored."
+                )
+            pixels = np.asarray(picture.convert("L" if picture.mode in ("L", "1") else "RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path}: cannot be read as a picture ({error}). Remove it or save it again.") from error
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose([2, 0, 1])
+
+
+def _size(image: np.ndarray) -> str:
+    channels, height, width = image.shape
+    return f"{height} x {width} with {channels} channel{'s' * (channels > 1)}"

@@ -1,0 +1,150 @@
+"""Running a network over many images, once: the features of real images are kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+import paddle.nn.functional as F
+from paddle import nn
+from tqdm import tqdm
+
+from ppsci_gan import weights
+from ppsci_gan.errors import InputError
+from ppsci_gan.features import inception
+from ppsci_gan.features.classifier import Classifier
+
+CACHE = Path("~/.cache/ppsci_gan/features")
+
+
+class Extractor:
+    """Features and class probabilities of images.
+
+    Args:
+        name: Of the space, such as ``inception``.
+        network: Maps images, uint8 [N, C, H, W], to features [N, D]; its ``logits`` maps those to classes.
+        protocol: What else decides the figures, such as the resizing; stated with every score.
+        image_shape: (C, H, W) that the network is made for; None takes any.
+        batch_size: Images at a time.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ppsci_gan.features.classifier import Classifier
+        >>> from ppsci_gan.features.extractor import Extractor
+        >>> extractor = Extractor("classifier", Classifier(channels=1, width=4), {})
+        >>> features = extractor.features(np.zeros([5, 1, 28, 28], np.uint8))
+        >>> features.shape, extractor.probabilities(features).shape
+        ((5, 32), (5, 10))
+    """
+
+    def __init__(
+        self,
+        name: str,
+        network: nn.Layer,
+        protocol: dict[str, Any],
+        image_shape: tuple[int, int, int] | None = None,
+        batch_size: int = 100,
+    ):
+        self.name = name
+        self.network = network
+        self.protocol = {"network": name, **protocol, "network_sha256": weights.digest(network)}
+        self.image_shape = image_shape
+        self.batch_size = batch_size
+
+    @paddle.no_grad()
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """Return the features, float32 [N, D], in one array that is filled batch by batch.
+
+        Args:
+            images: uint8 [N, C, H, W].
+
+        Raises:
+            InputError: Images of another type or shape.
+        """
+        self._check(images)
+        self.network.eval()
+        features = None
+        with tqdm(
+            total=len(images), desc=f"{self.name} features", unit="img", leave=False, mininterval=1, delay=2
+        ) as bar:
+            for start in range(0, len(images), self.batch_size):
+                batch = self.network(paddle.to_tensor(images[start : start + self.batch_size])).numpy()
+                if features is None:
+                    features = np.empty([len(images), batch.shape[1]], np.float32)
+                features[start : start + len(batch)] = batch
+                bar.update(len(batch))
+        return features
+
+    def cached_features(self, images: np.ndarray) -> np.ndarray:
+        """Return the features of real images, from disk where the same network has seen the same images before.
+
+        Args:
+            images: As for ``features``.
+        """
+        self._check(images)
+        key = hashlib.sha256(json.dumps([self.protocol, images.shape]).encode())
+        key.update(np.ascontiguousarray(images))
+        file = CACHE.expanduser() / f"{key.hexdigest()}.safetensors"
+        if not file.is_file():
+            weights.save_checkpoint(file, {"features": self.features(images)}, self.protocol)
+        return weights.read_checkpoint(file)[0]["features"]
+
+    @paddle.no_grad()
+    def probabilities(self, features: np.ndarray) -> np.ndarray:
+        """Return the probability of each class, float32 [N, K].
+
+        Args:
+            features: What ``features`` returned.
+        """
+        batches = np.array_split(features, -(-len(features) // 10_000))
+        return np.concatenate([F.softmax(self.network.logits(paddle.to_tensor(b))).numpy() for b in batches])
+
+    def _check(self, images: np.ndarray) -> None:
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or not images.size:
+            raise InputError(
+                f"images to score must be uint8 [N, C, H, W], C 1 or 3, from 0 to 255; they are {images.dtype} "
+                f"{list(images.shape)}."
+            )
+        if self.image_shape is not None and images.shape[1:] != self.image_shape:
+            raise InputError(
+                f"the {self.name} takes images of shape {list(self.image_shape)}; these are {list(images.shape[1:])}. "
+                "Give the weights of a classifier of these data, or none."
+            )
+
+
+def load_inception(path: str) -> Extractor:
+    """Return Inception of 2015-12-05, the network of the literature's scores.
+
+    Args:
+        path: Its weights: ``.pth``, ``.safetensors`` or a URL; see ``ppsci_gan.features.inception``.
+
+    Raises:
+        InputError: There is no such file, or it holds another network's weights.
+    """
+    protocol = {"version": "2015-12-05", "resize": f"{inception.INPUT_SIZE}, bilinear as TensorFlow 1"}
+    return Extractor("inception", inception.load(path), protocol, batch_size=32)
+
+
+def load_classifier(path: str) -> Extractor:
+    """Return a classifier that ``python -m ppsci_gan.features train-classifier`` trained.
+
+    Args:
+        path: Its file, such as ``pretrained/classifier_mnist.safetensors``.
+
+    Raises:
+        InputError: There is no such file, or it holds something else.
+    """
+    _, state = weights.read_checkpoint(path)
+    if not {"data", "image_shape", "width", "test_accuracy"} <= set(state):
+        raise InputError(
+            f"{path}: not a classifier. Train one with python -m ppsci_gan.features train-classifier, or take one from "
+            "pretrained/."
+        )
+    network = Classifier(state["image_shape"][0], state["width"])
+    weights.load(network, path, "EVAL.classifier.weights", "classifier")
+    protocol = {"version": state["data"], "test_accuracy": state["test_accuracy"], "resize": "none"}
+    return Extractor("classifier", network, protocol, tuple(state["image_shape"]))

@@ -1,0 +1,316 @@
+"""Inception-v3 as TensorFlow published it on 2015-12-05: the network of the literature's Inception Score and FID.
+
+It differs from later Inception-v3: 1008 classes, average pooling that leaves the padding out, max pooling in the last
+block (https://arxiv.org/abs/1512.00567; the graph classify_image_graph_def.pb). Layers are named as in the conversions
+of pytorch-fid and torch-fidelity.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import paddle
+import paddle.nn.functional as F
+from paddle import Tensor
+from paddle import nn
+
+from ppsci_gan import weights
+from ppsci_gan.errors import InputError
+
+SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+SOURCE = f"""Its published conversion is, by either address and with SHA-256 {SHA256}:
+  https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth
+  https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"""
+INPUT_SIZE = 299
+FEATURE_DIM, NUM_CLASSES = 2048, 1008
+
+
+class Inception(nn.Layer):
+    """Pooled features and logits of images of any size.
+
+    Images are resized and scaled as in TensorFlow 1: bilinear, pixel i of the result taken at i * size / 299, without
+    antialiasing; then (pixel - 128) / 128.
+
+    Examples:
+        >>> import paddle
+        >>> from ppsci_gan.features.inception import Inception
+        >>> inception = Inception().eval()
+        >>> features = inception(paddle.zeros([1, 3, 32, 32], "uint8"))
+        >>> tuple(features.shape), tuple(inception.logits(features).shape)
+        ((1, 2048), (1, 1008))
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.Conv2d_1a_3x3 = Convolution(3, 32, 3, stride=2)
+        self.Conv2d_2a_3x3 = Convolution(32, 32, 3)
+        self.Conv2d_2b_3x3 = Convolution(32, 64, 3, padding=1)
+        self.Conv2d_3b_1x1 = Convolution(64, 80, 1)
+        self.Conv2d_4a_3x3 = Convolution(80, 192, 3)
+        self.Mixed_5b = BlockA(192, pool_channels=32)
+        self.Mixed_5c = BlockA(256, pool_channels=64)
+        self.Mixed_5d = BlockA(288, pool_channels=64)
+        self.Mixed_6a = BlockB(288)
+        self.Mixed_6b = BlockC(768, 128)
+        self.Mixed_6c = BlockC(768, 160)
+        self.Mixed_6d = BlockC(768, 160)
+        self.Mixed_6e = BlockC(768, 192)
+        self.Mixed_7a = BlockD(768)
+        self.Mixed_7b = BlockE(1280, _mean_pool)
+        self.Mixed_7c = BlockE(2048, _max_pool)
+        self.fc = nn.Linear(FEATURE_DIM, NUM_CLASSES)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the features of the last pooling layer (pool3), float32 [N, 2048].
+
+        Args:
+            images: uint8 [N, 3 or 1, H, W]; grey ones are taken as three equal channels.
+        """
+        if images.shape[1] == 1:
+            images = images.expand([-1, 3, -1, -1])
+        x = (resize(images.astype(self.fc.weight.dtype)) - 128) / 128
+        x = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x)))
+        x = F.max_pool2d(x, 3, stride=2)
+        x = self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(x))
+        x = F.max_pool2d(x, 3, stride=2)
+        x = self.Mixed_5d(self.Mixed_5c(self.Mixed_5b(x)))
+        x = self.Mixed_6e(self.Mixed_6d(self.Mixed_6c(self.Mixed_6b(self.Mixed_6a(x)))))
+        x = self.Mixed_7c(self.Mixed_7b(self.Mixed_7a(x)))
+        return x.mean(axis=[2, 3])
+
+    def logits(self, features: Tensor, bias: bool = False) -> Tensor:
+        """Return the classes' logits, float32 [N, 1008].
+
+        Args:
+            features: What ``forward`` returned.
+            bias: Whether to add the last layer's bias. The published Inception Scores are without.
+        """
+        return F.linear(features, self.fc.weight, self.fc.bias if bias else None)
+
+    def own_names(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Translate PyTorch's names and layout into Paddle's; others stay.
+
+        Args:
+            arrays: By parameter name.
+        """
+        if not any(name.endswith(".running_mean") for name in arrays):
+            return arrays
+        own = {}
+        for name, value in arrays.items():
+            name = name.replace(".running_mean", "._mean").replace(".running_var", "._variance")
+            if not name.endswith(".num_batches_tracked") and not name.startswith("AuxLogits."):
+                own[name] = value.T if name == "fc.weight" else value
+        return own
+
+
+class Convolution(nn.Layer):
+    """Convolution, batch normalisation, rectifier."""
+
+    def __init__(self, channels_in: int, channels_out: int, size, stride: int = 1, padding=0):
+        super().__init__()
+        self.conv = nn.Conv2D(channels_in, channels_out, size, stride, padding, bias_attr=False)
+        self.bn = nn.BatchNorm2D(channels_out, epsilon=0.001)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the output, [N, C', H', W']."""
+        return F.relu(self.bn(self.conv(x)))
+
+
+class BlockA(nn.Layer):
+    """35 x 35 pixels: 1x1, 5x5 and twice 3x3 convolutions side by side."""
+
+    def __init__(self, channels: int, pool_channels: int):
+        super().__init__()
+        self.branch1x1 = Convolution(channels, 64, 1)
+        self.branch5x5_1 = Convolution(channels, 48, 1)
+        self.branch5x5_2 = Convolution(48, 64, 5, padding=2)
+        self.branch3x3dbl_1 = Convolution(channels, 64, 1)
+        self.branch3x3dbl_2 = Convolution(64, 96, 3, padding=1)
+        self.branch3x3dbl_3 = Convolution(96, 96, 3, padding=1)
+        self.branch_pool = Convolution(channels, pool_channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the output, [N, C', H', W']."""
+        branches = [
+            self.branch1x1(x),
+            self.branch5x5_2(self.branch5x5_1(x)),
+            self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x))),
+            self.branch_pool(_mean_pool(x)),
+        ]
+        return paddle.concat(branches, axis=1)
+
+
+class BlockB(nn.Layer):
+    """From 35 to 17 pixels."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.branch3x3 = Convolution(channels, 384, 3, stride=2)
+        self.branch3x3dbl_1 = Convolution(channels, 64, 1)
+        self.branch3x3dbl_2 = Convolution(64, 96, 3, padding=1)
+        self.branch3x3dbl_3 = Convolution(96, 96, 3, stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the output, [N, C', H', W']."""
+        branches = [
+            self.branch3x3(x),
+            self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x))),
+            F.max_pool2d(x, 3, stride=2),
+        ]
+        return paddle.concat(branches, axis=1)
+
+
+class BlockC(nn.Layer):
+    """17 x 17 pixels: 7x7 convolutions as 1x7 after 7x1."""
+
+    def __init__(self, channels: int, inner: int):
+        super().__init__()
+        wide, high = {"size": (1, 7), "padding": (0, 3)}, {"size": (7, 1), "padding": (3, 0)}
+        self.branch1x1 = Convolution(channels, 192, 1)
+        self.branch7x7_1 = Convolution(channels, inner, 1)
+        self.branch7x7_2 = Convolution(inner, inner, **wide)
+        self.branch7x7_3 = Convolution(inner, 192, **high)
+        self.branch7x7dbl_1 = Convolution(channels, inner, 1)
+        self.branch7x7dbl_2 = Convolution(inner, inner, **high)
+        self.branch7x7dbl_3 = Convolution(inner, inner, **wide)
+        self.branch7x7dbl_4 = Convolution(inner, inner, **high)
+        self.branch7x7dbl_5 = Convolution(inner, 192, **wide)
+        self.branch_pool = Convolution(channels, 192, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the output, [N, C', H', W']."""
+        double = self.branch7x7dbl_3(self.branch7x7dbl_2(self.branch7x7dbl_1(x)))
+        branches = [
+            self.branch1x1(x),
+            self.branch7x7_3(self.branch7x7_2(self.branch7x7_1(x))),
+            self.branch7x7dbl_5(self.branch7x7dbl_4(double)),
+            self.branch_pool(_mean_pool(x)),
+        ]
+        return paddle.concat(branches, axis=1)
+
+
+class BlockD(nn.Layer):
+    """From 17 to 8 pixels."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.branch3x3_1 = Convolution(channels, 192, 1)
+        self.branch3x3_2 = Convolution(192, 320, 3, stride=2)
+        self.branch7x7x3_1 = Convolution(channels, 192, 1)
+        self.branch7x7x3_2 = Convolution(192, 192, (1, 7), padding=(0, 3))
+        self.branch7x7x3_3 = Convolution(192, 192, (7, 1), padding=(3, 0))
+        self.branch7x7x3_4 = Convolution(192, 192, 3, stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the output, [N, C', H', W']."""
+        branches = [
+            self.branch3x3_2(self.branch3x3_1(x)),
+            self.branch7x7x3_4(self.branch7x7x3_3(self.branch7x7x3_2(self.branch7x7x3_1(x)))),
+            F.max_pool2d(x, 3, stride=2),
+        ]
+        return paddle.concat(branches, axis=1)
+
+
+class BlockE(nn.Layer):
+    """8 x 8 pixels: 3x3 convolutions as 1x3 beside 3x1.
+
+    Args:
+        channels: Coming in.
+        pool: Pooling of the last branch; the graph's two blocks of this kind differ in it.
+    """
+
+    def __init__(self, channels: int, pool):
+        super().__init__()
+        wide, high = {"size": (1, 3), "padding": (0, 1)}, {"size": (3, 1), "padding": (1, 0)}
+        self.pool = pool
+        self.branch1x1 = Convolution(channels, 320, 1)
+        self.branch3x3_1 = Convolution(channels, 384, 1)
+        self.branch3x3_2a = Convolution(384, 384, **wide)
+        self.branch3x3_2b = Convolution(384, 384, **high)
+        self.branch3x3dbl_1 = Convolution(channels, 448, 1)
+        self.branch3x3dbl_2 = Convolution(448, 384, 3, padding=1)
+        self.branch3x3dbl_3a = Convolution(384, 384, **wide)
+        self.branch3x3dbl_3b = Convolution(384, 384, **high)
+        self.branch_pool = Convolution(channels, 192, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the output, [N, C', H', W']."""
+        single = self.branch3x3_1(x)
+        double = self.branch3x3dbl_2(self.branch3x3dbl_1(x))
+        branches = [
+            self.branch1x1(x),
+            self.branch3x3_2a(single),
+            self.branch3x3_2b(single),
+            self.branch3x3dbl_3a(double),
+            self.branch3x3dbl_3b(double),
+            self.branch_pool(self.pool(x)),
+        ]
+        return paddle.concat(branches, axis=1)
+
+
+def resize(images: Tensor, size: int = INPUT_SIZE) -> Tensor:
+    """Resize as TensorFlow 1 does: bilinear, pixel i of the result taken at i * old size / new size.
+
+    Later frameworks put pixels at their centres, which moves the image by half a pixel and changes scores.
+
+    Args:
+        images: Floats [N, C, H, W].
+        size: New height and width.
+
+    Examples:
+        >>> import paddle
+        >>> from ppsci_gan.features.inception import resize
+        >>> resize(paddle.to_tensor([[[[0.0, 4.0]]]]), 4)[0, 0, 0].tolist()
+        [0.0, 2.0, 4.0, 4.0]
+    """
+    rows, columns = (_interpolation(length, size).astype(images.dtype) for length in images.shape[2:])
+    return rows @ images @ columns.T
+
+
+def _interpolation(old: int, new: int) -> Tensor:
+    """Weights [new, old]; TensorFlow computes the places in float32, and so do we."""
+    places = np.arange(new, dtype=np.float32) * np.float32(old / new)
+    lower = np.minimum(np.floor(places).astype(np.int64), old - 1)
+    upper = np.minimum(lower + 1, old - 1)
+    fraction = places - lower
+    matrix = np.zeros([new, old], np.float32)
+    np.add.at(matrix, (np.arange(new), lower), 1 - fraction)
+    np.add.at(matrix, (np.arange(new), upper), fraction)
+    return paddle.to_tensor(matrix)
+
+
+def _mean_pool(x):
+    return F.avg_pool2d(x, 3, stride=1, padding=1)  # over the pixels that exist: Paddle leaves the padding out
+
+
+def _max_pool(x):
+    return F.max_pool2d(x, 3, stride=1, padding=1)
+
+
+def convert(source: str, target: str) -> None:
+    """Write published weights as safetensors, half of the time to read and no pickle.
+
+    Args:
+        source: The ``.pth`` file of pytorch-fid or torch-fidelity, or its URL.
+        target: The file to write, ``.safetensors``.
+    """
+    network = Inception()
+    weights.load(network, source, "EVAL.inception.weights", "inception")
+    arrays = {f"inception/{name}": value.numpy() for name, value in network.state_dict().items()}
+    weights.save_checkpoint(target, arrays, {"network": "inception-2015-12-05"})
+
+
+def load(path: str) -> Inception:
+    """Return the network with given weights.
+
+    Args:
+        path: ``.pth`` of pytorch-fid or torch-fidelity, or what ``convert`` wrote, or the URL of one.
+
+    Raises:
+        InputError: There is no such file, or it holds another network's weights.
+    """
+    network = Inception()
+    try:
+        weights.load(network, path, "EVAL.inception.weights", "inception")
+    except InputError as error:
+        raise InputError(f"{error}\nInception is wanted here. {SOURCE}") from error
+    return network.eval()

@@ -1,0 +1,165 @@
+"""Score any generator's images, or check an installation: ``python -m ppsci_gan.metrics --help``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import numpy as np
+from ppsci.utils import logger
+
+from ppsci_gan import device
+from ppsci_gan import scoring
+from ppsci_gan.cli import explain_errors
+from ppsci_gan.data import images
+from ppsci_gan.data.images import Images
+from ppsci_gan.errors import InputError
+from ppsci_gan.evaluation import ImageEvaluation
+from ppsci_gan.metrics.report import report
+from ppsci_gan.scoring import Protocol
+
+SOURCES = "a folder of pictures, an .npz file, mnist:PATH, mnist-test:PATH, cifar10:PATH or cifar10-test:PATH"
+# Known values of real data: of the literature for Inception, of our own runs for the shipped classifiers, whose digest
+# says whether they apply. Score and tolerance.
+LITERATURE = {("cifar10 train", "inception.score"): (11.237, 0.095)}
+SHIPPED = {
+    "mnist": {"classifier.accuracy": (0.9952, 1e-3)},
+    "cifar10": {},
+}
+SHIPPED_SHA256 = {"mnist": "", "cifar10": ""}
+
+
+def score(
+    source: str,
+    real: str | None,
+    held_out: str | None,
+    inception: str | None,
+    classifier: str | None,
+    scores: list[str],
+    num_samples: int | None,
+    splits: int,
+    subset_size: int,
+    seed: int,
+    output: str,
+) -> None:
+    """Score a set of images.
+
+    Args:
+        source: The images.
+        real: Images to compare with, or None.
+        held_out: Other real images that get the same scores, or None.
+        inception: Weights, or None.
+        classifier: Weights, or None.
+        scores: Names of families.
+        num_samples: How many of the images to score, chosen at random; None takes all.
+        splits: As for ``Protocol``, and so are the next two.
+        subset_size: Samples in a subset.
+        seed: Of everything random.
+        output: JSON file to write.
+    """
+    generated = _first(images.read(source)._replace(labels=None), num_samples, seed)
+    evaluation = ImageEvaluation(
+        scores,
+        len(generated.data),
+        Protocol(splits=splits, subset_size=subset_size, seed=seed),
+        images.read(real) if real else None,
+        images.read(held_out) if held_out else None,
+        inception,
+        classifier,
+    )
+    groups = evaluation.score(generated)
+    report(groups, evaluation.protocols(groups, of=generated.name), output)
+
+
+def self_test(data: str, inception: str | None, classifier: str | None, num_samples: int | None) -> None:
+    """Score real data and compare with known values; ends with exit code 1 where they differ.
+
+    Args:
+        data: ``mnist:PATH`` or ``cifar10:PATH``.
+        inception: Weights, or None.
+        classifier: Weights, or None for the shipped ones.
+        num_samples: Of the training images, for Inception; known values are of all.
+    """
+    name, colon, path = data.partition(":")
+    if not colon or name not in images.DATA_SETS:
+        raise InputError(f"{data}: give {' or '.join(f'{known}:PATH' for known in images.DATA_SETS)}.")
+    classifier = classifier or f"pretrained/classifier_{name}.safetensors"
+    train, test = images.read(data), images.read(f"{name}-test:{path}")
+    protocol = Protocol()
+    families = ["score", "frechet_distance"]
+    evaluation = ImageEvaluation(families, len(test.data), protocol, train, None, inception, classifier)
+    values = {}
+    for scorer in evaluation.scorers:
+        if scorer.name == "inception":
+            part = _first(train._replace(labels=None), num_samples, protocol.seed)
+            values["inception.score", part.name] = scorer(part, cached=True)["score"]
+        elif scorer.extractor.protocol["network_sha256"] == SHIPPED_SHA256[name]:
+            values.update({(f"classifier.{key}", test.name): value for key, value in scorer(test, cached=True).items()})
+        else:
+            logger.message(f"{classifier} is not the shipped classifier: no value is known for it.")
+    _compare(values, name)
+
+
+def _compare(values: dict[tuple[str, str], float], data: str) -> None:
+    wrong = []
+    for (key, of), value in values.items():
+        known, tolerance = LITERATURE.get((of, key)) or SHIPPED[data].get(key) or (None, None)
+        if known is None:
+            logger.message(f"{key} of {of}: {value:.5g}; no known value")
+            continue
+        right = abs(value - known) <= tolerance
+        logger.message(
+            f"{key} of {of}: {value:.5g}, known {known:.5g} +- {tolerance:.2g}: {'ok' if right else 'WRONG'}"
+        )
+        if not right:
+            wrong.append(key)
+    if wrong:
+        logger.error(f"{', '.join(wrong)}: other weights, other data, or this installation computes something else.")
+        sys.exit(1)
+
+
+def _first(source: Images, number: int | None, seed: int) -> Images:
+    """Some of the images, at random: a folder may be sorted by class."""
+    if number is None or number == len(source.data):
+        return source
+    if not 0 < number < len(source.data):
+        raise InputError(f"--num-samples={number}: {source.name} holds {len(source.data)} images.")
+    chosen = np.sort(np.random.default_rng(seed).choice(len(source.data), number, replace=False))
+    return Images(f"{number} of {source.name}", source.data[chosen], None)
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m ppsci_gan.metrics", description="Scores of generated images.")
+    commands = parser.add_subparsers(required=True)
+    networks = argparse.ArgumentParser(add_help=False)
+    networks.add_argument("--inception", metavar="FILE", help="Inception weights: .pth, .safetensors or a URL")
+    networks.add_argument("--classifier", metavar="FILE", help="such as pretrained/classifier_cifar10.safetensors")
+    networks.add_argument("--num-samples", type=int, metavar="N", help="how many of the images, by default all")
+
+    one = commands.add_parser("score", parents=[networks], help="score images")
+    one.add_argument("source", metavar="IMAGES", help=SOURCES)
+    one.add_argument("--real", metavar="IMAGES", help="real images to compare with, in any of these forms")
+    one.add_argument("--held-out", metavar="IMAGES", help="other real images, which get the same scores to compare")
+    families = list(scoring.FAMILIES)
+    one.add_argument("--scores", nargs="+", choices=families, default=families, help="by default all", metavar="NAME")
+    defaults = Protocol()
+    one.add_argument("--splits", type=int, default=defaults.splits, help="of the score (default %(default)s)")
+    one.add_argument("--subset-size", type=int, default=defaults.subset_size, help="of KID (default %(default)s)")
+    one.add_argument("--seed", type=int, default=defaults.seed, help="default %(default)s")
+    one.add_argument("--output", default="scores.json", metavar="FILE", help="default %(default)s")
+    one.set_defaults(command=score)
+
+    test = commands.add_parser(
+        "self-test", parents=[networks], help="compare the scores of real data with known values"
+    )
+    test.add_argument("data", help="mnist:PATH or cifar10:PATH")
+    test.set_defaults(command=self_test)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    arguments = vars(parse())
+    command = explain_errors(arguments.pop("command"))
+    device.tune_cpu()
+    command(**arguments)
