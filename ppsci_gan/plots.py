@@ -5,6 +5,7 @@ absent: it is written beside its place, then moved there.
 """
 
 import io
+import itertools
 import math
 import os
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from ppsci_gan.errors import InputError
 from ppsci_gan.files import atomic
 
 Extent = tuple[float, float, float, float]
+Curve = tuple[np.ndarray, np.ndarray]
 
 _REAL_COLOUR = "#ff7f0e"
 _FAKE_COLOUR = "#0b3c5d"
@@ -27,6 +29,9 @@ _DPI = 150
 _CRITIC_GRID = 128
 # Viridis mixed with white, for points to stand out; a transparent fill would show seams between its levels.
 _CRITIC_COLOURS = ListedColormap(0.5 + 0.5 * np.array(colormaps["viridis"].colors), name="light_viridis")
+_COLOURS = (_FAKE_COLOUR, _REAL_COLOUR)
+# Fewer values than this are shown as points, too: one alone would be invisible.
+_MARKED_BELOW = 30
 # From this many values on, a curve gets a smoothed line over the raw one.
 _SMOOTHED_FROM = 100
 
@@ -165,15 +170,21 @@ def save_scatter(points: np.ndarray, path: str, extent: Extent | None = None) ->
     _write_figure(figure, path)
 
 
-def save_curves(curves: dict[str, tuple[np.ndarray, np.ndarray]], path: str, xlabel: str = "iteration") -> None:
-    """Draw each curve in a panel of its own; long ones are also shown smoothed.
+def save_curves(
+    curves: dict[str, Curve | dict[str, Curve]],
+    path: str,
+    xlabel: str = "iteration",
+    levels: dict[str, float] | None = None,
+) -> None:
+    """Draw each curve in a panel of its own, or several that belong together; long ones are also shown smoothed.
 
     The axes are linear: the losses of a Wasserstein GAN are negative as often as not.
 
     Args:
-        curves: Name of the panel -> (x [N], y [N]).
+        curves: Name of the panel -> (x [N], y [N]), or label -> (x [N], y [N]).
         path: PNG file to write.
         xlabel: What x is.
+        levels: Name of the panel -> a value to draw across it, such as what real data score.
 
     Raises:
         InputError: No curve, an x and a y of different lengths, or a path that cannot be written.
@@ -189,8 +200,18 @@ def save_curves(curves: dict[str, tuple[np.ndarray, np.ndarray]], path: str, xla
     columns = min(len(curves), 2)
     rows = math.ceil(len(curves) / columns)
     figure = Figure(figsize=(5.5 * columns, 3.2 * rows), dpi=_DPI, layout="constrained")
-    for index, (name, (x, y)) in enumerate(curves.items(), start=1):
-        _draw_curve(figure.add_subplot(rows, columns, index), name, np.asarray(x), np.asarray(y), xlabel)
+    for index, (name, curve) in enumerate(curves.items(), start=1):
+        axes = figure.add_subplot(rows, columns, index)
+        labelled = curve if isinstance(curve, dict) else {"": curve}
+        for (label, (x, y)), colour in zip(labelled.items(), itertools.cycle(_COLOURS)):
+            _draw_curve(axes, name, label, np.asarray(x), np.asarray(y), colour)
+        if name in (levels or {}):
+            axes.axhline(levels[name], color="black", linewidth=0.8, linestyle="--", label="real")
+        if len(axes.get_legend_handles_labels()[1]):
+            axes.legend(frameon=False)
+        axes.set(title=name, xlabel=xlabel)
+        axes.grid(alpha=0.3, linewidth=0.5)
+        axes.spines[["top", "right"]].set_visible(False)
     _write_figure(figure, path)
 
 
@@ -206,16 +227,15 @@ def _arrange(images: np.ndarray, columns: int, padding: int) -> np.ndarray:
     return np.pad(grid, [(0, padding), (0, padding), (0, 0)], constant_values=255)
 
 
-def _draw_curve(axes, name: str, x: np.ndarray, y: np.ndarray, xlabel: str) -> None:
+def _draw_curve(axes, name: str, label: str, x: np.ndarray, y: np.ndarray, colour: str) -> None:
     if x.ndim != 1 or x.shape != y.shape:
         raise InputError(f"curve {name}: x and y must be arrays [N] of the same N, not {x.shape} and {y.shape}.")
     many = len(y) >= _SMOOTHED_FROM
-    axes.plot(x, y, color=_FAKE_COLOUR, linewidth=0.6 if many else 1.2, alpha=0.35 if many else 1.0)
+    marker = "o" if len(y) < _MARKED_BELOW else ""
+    style = {"color": colour, "marker": marker, "markersize": 3}
+    axes.plot(x, y, **style, label=label, linewidth=0.6 if many else 1.2, alpha=0.35 if many else 1.0)
     if many:
-        axes.plot(x, _smooth(y, len(y) // 50 * 2 + 1), color=_FAKE_COLOUR, linewidth=1.6)
-    axes.set(title=name, xlabel=xlabel)
-    axes.grid(alpha=0.3, linewidth=0.5)
-    axes.spines[["top", "right"]].set_visible(False)
+        axes.plot(x, _smooth(y, len(y) // 50 * 2 + 1), color=colour, linewidth=1.6)
 
 
 def _smooth(y: np.ndarray, window: int) -> np.ndarray:

@@ -58,18 +58,29 @@ class Scalars:
             with atomic(self.path) as path:
                 path.write_text("".join(json.dumps(row) + "\n" for row in kept))
 
-    def plot(self, path: str) -> None:
-        """Draw the curves of losses and scores.
+    def curves(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Return iterations and values of everything that was measured, by name."""
+        rows = self.rows()
+        names = dict.fromkeys(name for row in rows for name in row if name != "iteration")
+        return {name: tuple(np.array([(r["iteration"], r[name]) for r in rows if name in r]).T) for name in names}
+
+    def plot(self, folder: str | os.PathLike) -> None:
+        """Draw the losses as ``curves.png`` and, where there were evaluations, their scores as ``scores.png``.
 
         Args:
-            path: The picture.
+            folder: Of the pictures.
         """
-        rows = self.rows()
-        names = [name for name in dict.fromkeys(name for row in rows for name in row) if name.count("/")]
-        curves = {
-            name: tuple(np.array([(row["iteration"], row[name]) for row in rows if name in row]).T)
-            for name in names
-            if not name.startswith("lr/")
-        }
-        if curves:
-            plots.save_curves(curves, path)
+        losses, scores, of_real = {}, {}, {}
+        for name, curve in self.curves().items():
+            group, _, key = name.partition("/")
+            if not group.startswith("eval_"):
+                if key and group != "lr":
+                    losses[name] = curve
+            elif key.endswith("_of_real"):
+                of_real[key.removesuffix("_of_real")] = curve[1][-1]
+            elif not key.endswith("_std"):
+                scores.setdefault(key, {})[group.removeprefix("eval_")] = curve
+        if losses:
+            plots.save_curves(losses, os.path.join(folder, "curves.png"))
+        if scores:
+            plots.save_curves(scores, os.path.join(folder, "scores.png"), levels=of_real)

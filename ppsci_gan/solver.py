@@ -186,7 +186,7 @@ class AdversarialSolver(ppsci.solver.Solver):
             path = Path(self.output_dir, "checkpoints", "latest")
             logger.message(f"Stopped after iteration {self.global_step}. Go on with TRAIN.checkpoint_path={path}")
             sys.exit(130)
-        self.scalars.plot(str(Path(self.output_dir, "curves.png")))
+        self.scalars.plot(self.output_dir)
         logger.message(f"Curves, samples and checkpoints: {self.output_dir}")
 
     def run_iteration(self) -> dict[str, Tensor]:

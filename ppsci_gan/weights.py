@@ -180,8 +180,8 @@ def describe(path: str, part: str) -> str:
     if file.suffix != ".safetensors":
         return "weights as in the file, averaged or not"
     state = read_checkpoint(file)[1]
-    kind = "averaged" if state.get("use", {}).get(part) == "averaged" else "raw"
-    return f"{kind} weights of iteration {state['iteration']}"
+    averaged = "averaged" in (state.get("use", {}).get(part), state.get("published", {}).get(part))
+    return f"{'averaged' if averaged else 'raw'} weights of iteration {state['iteration']}"
 
 
 def holds(path: str | None, part: str) -> bool:
@@ -320,7 +320,8 @@ def publish(checkpoint: str, path: str) -> None:
         for player in sorted(players)
         for name, value in _part_of(tensors, use.get(player, player), Path(checkpoint)).items()
     }
-    save_checkpoint(path, shared, {"iteration": state["iteration"], "seed": state["seed"]})
+    published = {player: use.get(player, player) for player in sorted(players)}
+    save_checkpoint(path, shared, {"iteration": state["iteration"], "seed": state["seed"], "published": published})
 
 
 def optimizer_state(optimizer: paddle.optimizer.Optimizer, model: nn.Layer) -> dict[str, paddle.Tensor]:

@@ -68,9 +68,7 @@ class Extractor:
         self._check(images)
         self.network.eval()
         features = None
-        with tqdm(
-            total=len(images), desc=f"{self.name} features", unit="img", leave=False, mininterval=1, delay=2
-        ) as bar:
+        with tqdm(total=len(images), desc=f"{self.name} features", unit="img", mininterval=1, delay=2) as bar:
             for start in range(0, len(images), self.batch_size):
                 batch = self.network(paddle.to_tensor(images[start : start + self.batch_size])).numpy()
                 if features is None:

@@ -14,8 +14,8 @@ _TOLERANCE = 1e-3  # of the probabilities' sum: half precision is as good
 def inception_score(probabilities: np.ndarray, splits: int = 10, seed: int | None = 2020) -> tuple[float, float]:
     """Exponential of the mean divergence of the classes of one sample from the classes of all.
 
-    exp(E KL(p(y|x) || p(y))), per split, in float64 (Salimans et al. 2016, https://arxiv.org/abs/1606.03498). It is from
-    1 (all samples alike, or none recognisable) to the number of classes. The marginal p(y) is that of the split, so that
+    exp(E KL(p(y|x) || p(y))), per split, in float64 (Salimans et al. 2016, https://arxiv.org/abs/1606.03498). From 1
+    (all samples alike, or none recognisable) to the number of classes. The marginal p(y) is that of the split, so that
     small splits give a lower score: figures with other numbers of samples or splits do not compare.
 
     Args:
