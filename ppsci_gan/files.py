@@ -37,6 +37,20 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def cache(kind: str) -> Path:
+    """Return the folder for what can be fetched or computed again, below ``$XDG_CACHE_HOME`` or ``~/.cache``.
+
+    Args:
+        kind: Such as ``weights``.
+
+    Examples:
+        >>> from ppsci_gan.files import cache
+        >>> cache("weights").parts[-2:]
+        ('ppsci_gan', 'weights')
+    """
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "ppsci_gan" / kind
+
+
 def locate(path: str | os.PathLike) -> Path:
     """Return a path as the user means it: from the current folder, or else from the repository's root.
 

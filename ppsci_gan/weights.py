@@ -27,9 +27,8 @@ from ppsci_gan import pickles
 from ppsci_gan import torch_files
 from ppsci_gan.errors import InputError
 from ppsci_gan.files import atomic
+from ppsci_gan.files import cache
 from ppsci_gan.files import locate
-
-CACHE = Path("~/.cache/ppsci_gan/weights")
 
 
 def save(model: nn.Layer, path: os.PathLike | str) -> None:
@@ -385,7 +384,7 @@ def _download(url: str) -> Path:
     except ValueError as error:
         raise InputError(f"{url}: not a URL ({error}).") from error
     # The address in the name keeps files of the same name from different places apart.
-    file = CACHE.expanduser() / hashlib.sha256(address.encode()).hexdigest()[:12] / name
+    file = cache("weights") / hashlib.sha256(address.encode()).hexdigest()[:12] / name
     if not file.is_file():
         _fetch(address, file)
     expected = fragment.removeprefix("sha256=").lower()

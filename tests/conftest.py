@@ -13,6 +13,14 @@ os.environ["MPLBACKEND"] = "Agg"
 os.environ.pop("HYDRA_FULL_ERROR", None)  # users do not have it set either: tests see the messages that they see
 
 
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory):
+    """No test reads what another run has kept, nor leaves anything in the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def load_example(monkeypatch):
     """``load_example("wgangp", "model")`` is examples/wgangp/model.py, imported as a script of that folder would.

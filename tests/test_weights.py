@@ -237,4 +237,6 @@ def test_publishing_from_the_command_line(checkpoint, tmp_path):
     subprocess.run(command, check=True, cwd=files.REPOSITORY, timeout=120)
     tensors, state = weights.read_checkpoint(tmp_path / "shared")
     assert {name: value.tolist() for name, value in tensors.items()} == {"generator/w": [2, 2], "critic/w": [3, 3]}
-    assert state == {"iteration": 5, "seed": 42}
+    assert state == {"iteration": 5, "seed": 42, "published": {"generator": "averaged", "critic": "critic"}}
+    for path in (checkpoint, str(tmp_path / "shared")):  # scores say so, whichever of the two is evaluated
+        assert weights.describe(path, "generator") == "averaged weights of iteration 5"

@@ -9,6 +9,7 @@ import threading
 import paddle
 import pytest
 
+from ppsci_gan import files
 from ppsci_gan import weights
 from ppsci_gan.errors import InputError
 
@@ -20,7 +21,7 @@ def linear(inputs=2, outputs=3):
 @pytest.fixture
 def server(tmp_path, monkeypatch):
     """Serve ``tmp_path/served`` here, in gzip where asked for, and list the requests; ``/cut`` ends too early."""
-    monkeypatch.setattr(weights, "CACHE", tmp_path / "cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     served = tmp_path / "served"
     served.mkdir()
@@ -71,7 +72,7 @@ def test_a_known_checksum_is_checked(server):
         assert set(weights.read(f"{url}/a.pdparams#sha256={spelling}")) == {"weight", "bias"}
     with pytest.raises(InputError, match="SHA-256 is not 123"):
         weights.read(f"{url}/a.pdparams#sha256=123")
-    assert not list(weights.CACHE.rglob("*.pdparams"))
+    assert not list(files.cache("weights").rglob("*.pdparams"))
 
 
 @pytest.mark.parametrize(("path", "reason"), [("nothing.pdparams", "404"), ("cut.pdparams", "")])
@@ -79,7 +80,7 @@ def test_a_download_that_fails_leaves_nothing(server, path, reason):
     url, _, _ = server
     with pytest.raises(InputError, match=f"{path}.*{reason}"):
         weights.read(f"{url}/{path}")
-    assert not [file for file in weights.CACHE.rglob("*") if file.is_file()]
+    assert not [file for file in files.cache("weights").rglob("*") if file.is_file()]
 
 
 def test_urls_that_lead_nowhere(server):

@@ -126,12 +126,12 @@ def read_npz(path: Path) -> np.ndarray:
         InputError: The file is damaged, or its array is something else.
     """
     try:
-        with np.load(path, allow_pickle=False) as content:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as content:
             names = content.files
             name = next((n for n in ("images", "arr_0") if n in names), names[0] if len(names) == 1 else None)
             if name is None:
                 raise InputError(f"{path}: holds {', '.join(names) or 'nothing'}; name the images 'images' or 'arr_0'.")
-            array = content[name]
+            array = np.asarray(content[name])
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: damaged, or not an .npz file of numbers ({error}).") from error
     return as_images(array, f"{path}: {name}")
@@ -157,10 +157,12 @@ def as_images(array: np.ndarray, where: str) -> np.ndarray:
         (5, 3, 32, 32)
     """
     if array.dtype != np.uint8:
-        numbers = array[:1000].astype(np.float64) if array.dtype.kind in "fiu" and array.size else np.zeros(1)
-        spread = "with NaN or infinity" if not np.isfinite(numbers).all() else f"{numbers.min():g} to {numbers.max():g}"
+        spread = ""
+        if array.dtype.kind in "fiu" and array.size:
+            finite = np.isfinite(array).all()
+            spread = f" from {array.min():g} to {array.max():g}" if finite else " with NaN or infinity"
         raise InputError(
-            f"{where}: the images are {array.dtype}, {spread}; scores are of uint8 from 0 to 255, as in "
+            f"{where}: the images are {array.dtype}{spread}; scores are of uint8 from 0 to 255, as in "
             "pictures. Scale, round and convert them first."
         )
     if array.ndim == 3:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,7 @@ from ppsci_gan import weights
 from ppsci_gan.errors import InputError
 from ppsci_gan.features import inception
 from ppsci_gan.features.classifier import Classifier
-
-CACHE = Path("~/.cache/ppsci_gan/features")
+from ppsci_gan.files import cache
 
 
 class Extractor:
@@ -86,7 +84,7 @@ class Extractor:
         self._check(images)
         key = hashlib.sha256(json.dumps([self.protocol, images.shape]).encode())
         key.update(np.ascontiguousarray(images))
-        file = CACHE.expanduser() / f"{key.hexdigest()}.safetensors"
+        file = cache("features") / f"{key.hexdigest()}.safetensors"
         if not file.is_file():
             weights.save_checkpoint(file, {"features": self.features(images)}, self.protocol)
         return weights.read_checkpoint(file)[0]["features"]

@@ -9,7 +9,7 @@ from ppsci.utils import logger
 
 from ppsci_gan.files import atomic
 
-_SUFFIXES = {"_std": "std", "_of_real": "real"}
+_SUFFIXES = {"_std": "std", "_std_of_real": "real_std", "_of_real": "real"}
 
 
 def report(groups: dict[str, dict[str, float]], protocols: dict[str, dict[str, Any]], path: str) -> None:
@@ -58,7 +58,7 @@ def describe(name: str, record: dict[str, Any]) -> str:
 
     Args:
         name: ``<metric>.<key>``.
-        record: ``value``, ``protocol`` and, where there are, ``std`` and ``real``.
+        record: ``value``, ``protocol`` and, where there are, ``std``, ``real`` and ``real_std``.
 
     Examples:
         >>> from ppsci_gan.metrics.report import describe
@@ -68,7 +68,8 @@ def describe(name: str, record: dict[str, Any]) -> str:
     protocol = dict(record["protocol"])
     title = f" [{protocol.pop('title')}]" if "title" in protocol else ""
     spread = f" +- {record['std']:.4g}" if "std" in record else ""
-    real = f" (real: {record['real']:.5g})" if "real" in record else ""
+    real_spread = f" +- {record['real_std']:.4g}" if "real_std" in record else ""
+    real = f" (real: {record['real']:.5g}{real_spread})" if "real" in record else ""
     better = f", {protocol.pop('better')} is better" if "better" in protocol else ""
     details = ", ".join(f"{key} {_short(key, value)}" for key, value in protocol.items())
     return f"{name}{title}: {record['value']:.5g}{spread}{real}{better}\n    {details}".rstrip()

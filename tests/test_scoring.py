@@ -1,0 +1,124 @@
+"""Scores of sets of images: which there are, what they say of images whose quality is known, and their protocols."""
+
+import numpy as np
+import paddle
+import pytest
+
+from ppsci_gan import scoring
+from ppsci_gan.data.images import Images
+from ppsci_gan.errors import InputError
+from ppsci_gan.features.classifier import Classifier
+from ppsci_gan.features.extractor import Extractor
+from ppsci_gan.scoring import NetworkScorer
+from ppsci_gan.scoring import PixelScorer
+from ppsci_gan.scoring import Protocol
+
+SMALL = Protocol(splits=2, subsets=5, subset_size=20, max_neighbour_samples=50)
+
+
+@pytest.fixture(scope="module")
+def extractor():
+    paddle.seed(0)
+    return Extractor("classifier", Classifier(channels=1, width=4), {"version": "random"})
+
+
+def blobs(seed, number=100, name="blobs"):
+    """Grey images [N, 1, 28, 28]: a bright square at one of two places, which is the class, and noise."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, number)
+    images = rng.integers(0, 40, [number, 1, 28, 28])
+    images[labels == 0, :, 4:12, 4:12] += 200
+    images[labels == 1, :, 16:24, 16:24] += 200
+    return Images(name, images.astype(np.uint8), labels)
+
+
+def test_worse_images_score_worse(extractor):
+    real = blobs(0)
+    network = NetworkScorer(extractor, list(scoring.FAMILIES), SMALL, real)
+    pixels = PixelScorer(list(scoring.FAMILIES), SMALL, real)
+    good, bad = blobs(1), blobs(2)
+    bad = bad._replace(data=bad.data // 2)  # darker
+    for scorer, keys in (
+        (network, ["frechet_distance", "kernel_distance", "precision", "coverage"]),
+        (pixels, ["sliced_wasserstein", "sliced_wasserstein_28"]),
+    ):
+        first, second = (scorer(images._replace(labels=None)) for images in (good, bad))
+        for key in keys:
+            assert (first[key] > second[key]) is scoring.higher_is_better(key), key
+    assert set(network(good)) >= {"score", "score_std", "kernel_distance_std", "recall", "density"}
+
+
+def test_every_key_of_a_family_is_computed(extractor):
+    for family, keys in scoring.FAMILIES.items():
+        kind = NetworkScorer if family in scoring.NETWORK_FAMILIES else PixelScorer
+        scorer = kind(*([extractor] if kind is NetworkScorer else []), [family], SMALL, blobs(0))
+        assert set(keys) <= set(scorer(blobs(1)._replace(labels=None)))
+        assert all(scorer.describe(key) for key in keys)
+
+
+def test_accuracy_is_of_the_classes_asked_for(extractor):
+    images = blobs(0)
+    scorer = NetworkScorer(extractor, ["score"], SMALL)
+    chosen = extractor.probabilities(extractor.features(images.data)).argmax(axis=1)
+    assert scorer(images._replace(labels=chosen))["accuracy"] == 1
+    assert scorer(images._replace(labels=(chosen + 1) % 10))["accuracy"] == 0
+    assert scoring.higher_is_better("classifier.accuracy")
+
+
+def test_similarity_is_within_classes_where_there_are_labels():
+    images, scorer = blobs(0), PixelScorer(["ms_ssim"], SMALL)
+    assert scorer(images)["ms_ssim"] > scorer(images._replace(labels=None))["ms_ssim"] + 0.1
+
+
+def test_scores_do_not_depend_on_the_order_of_real_images_by_class(extractor):
+    real = blobs(0, number=400)
+    order = np.argsort(real.labels, kind="stable")
+    sorted_real = Images("sorted", real.data[order], real.labels[order])
+    fake = blobs(1, number=60)._replace(labels=None)
+    first, second = (
+        NetworkScorer(extractor, ["precision_recall", "density_coverage"], SMALL, images)(fake)
+        for images in (real, sorted_real)
+    )
+    for key, value in first.items():
+        assert second[key] == pytest.approx(value, abs=0.2)  # the first 50 alone, one class, would halve recall
+
+
+def test_without_real_images_there_are_the_scores_that_need_none(extractor):
+    families = list(scoring.FAMILIES)
+    assert NetworkScorer(extractor, families, SMALL).families == ["score"]
+    assert PixelScorer(families, SMALL).families == ["ms_ssim"]
+
+
+def test_protocol_says_what_decides_the_figure(extractor):
+    scorer = NetworkScorer(extractor, list(scoring.FAMILIES), SMALL, blobs(0, name="blobs train"))
+    score, distance, kernel = (scorer.describe(key) for key in ("score", "frechet_distance", "kernel_distance"))
+    assert {"network": "classifier", "version": "random", "splits": 2, "seed": 2020}.items() <= score.items()
+    assert "real" not in score
+    assert {"real": "blobs train", "real_samples": 100}.items() <= distance.items()
+    assert {"subsets": 5, "subset_size": 20}.items() <= kernel.items()
+    assert scorer.describe("recall")["neighbours"] == 3
+    assert scorer.describe("coverage")["neighbours"] == 5
+    assert len(score["network_sha256"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("families", "num_samples", "num_real", "message"),
+    [
+        (["score"], 9, None, "score needs at least 10 images for splits; there are 9"),
+        (["kernel_distance"], 5000, 999, "kernel_distance needs at least 1000 images for a subset.*there are 999"),
+        (["precision_recall"], 3, 100, "precision_recall needs at least 4 images"),
+        (["density_coverage"], 100, 5, "density_coverage needs at least 6 images"),
+        (["frechet_distance"], 1, 100, "frechet_distance needs at least 2"),
+        (["fid"], 100, 100, "no score fid; there are score, frechet_distance"),
+    ],
+)
+def test_too_few_images_are_refused_by_name(families, num_samples, num_real, message):
+    with pytest.raises(InputError, match=message):
+        Protocol().check(families, num_samples, num_real)
+
+
+def test_titles_and_directions_are_of_scores_that_exist():
+    keys = {key for family in scoring.FAMILIES.values() for key in family} | {"accuracy"}
+    assert {name.split(".")[1] for name in scoring.TITLES} <= keys
+    assert scoring.higher_is_better("inception.score")
+    assert not scoring.higher_is_better("pixels.ms_ssim")
