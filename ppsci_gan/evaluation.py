@@ -18,6 +18,7 @@ from ppsci_gan.data.images import Images
 from ppsci_gan.errors import InputError
 from ppsci_gan.features import extractor
 from ppsci_gan.features import inception
+from ppsci_gan.metrics.report import main_keys
 from ppsci_gan.scoring import NetworkScorer
 from ppsci_gan.scoring import PixelScorer
 from ppsci_gan.scoring import Protocol
@@ -57,6 +58,7 @@ class ImageEvaluation:
     ):
         self.num_samples = num_samples
         self.held_out = held_out
+        self.protocol = protocol
         protocol.check(families, num_samples, None if real is None else len(real.data))
         if real is None:
             left_out = [family for family in families if family not in scoring.WITHOUT_REAL]
@@ -66,8 +68,8 @@ class ImageEvaluation:
             scorers.append(NetworkScorer(extractor.load_inception(inception_weights), families, protocol, real))
         elif set(families) & set(scoring.NETWORK_FAMILIES):
             logger.message(
-                "EVAL.inception.weights is not set, so there is no Inception Score, FID or KID as in the literature. "
-                f"{inception.SOURCE}"
+                "No weights of Inception are given (EVAL.inception.weights, or --inception), so there is no Inception "
+                f"Score, FID or KID as in the literature. {inception.SOURCE}"
             )
         if classifier_weights is not None:
             scorers.append(NetworkScorer(extractor.load_classifier(classifier_weights), families, protocol, real))
@@ -134,9 +136,8 @@ class ImageEvaluation:
         return values
 
     def _held_out_part(self, labelled: bool) -> Images:
-        number = min(self.num_samples, len(self.held_out.data))
-        labels = self.held_out.labels[:number] if labelled else None
-        return Images(self.held_out.name, self.held_out.data[:number], labels)
+        part = scoring.choose(self.held_out, min(self.num_samples, len(self.held_out.data)), self.protocol.seed)
+        return part if labelled else part._replace(labels=None)
 
     def best(self, name: str) -> Score:
         """Return the score that chooses the best checkpoint, with its direction.
@@ -161,12 +162,11 @@ class ImageEvaluation:
         """
         common = {"samples": self.num_samples, **common}
         if self.held_out is not None:
-            part = self._held_out_part(False)
-            common["held_out"] = f"{len(part.data)} of {part.name}"
+            common["held_out"] = f"{min(self.num_samples, len(self.held_out.data))} of {self.held_out.name}"
         return {
             f"{scorer.name}.{key}": {**scoring.describe(f"{scorer.name}.{key}"), **common, **scorer.describe(key)}
             for scorer in self.scorers
-            for key in groups[scorer.name]
+            for key in main_keys(groups[scorer.name])
         }
 
 

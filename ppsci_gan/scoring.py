@@ -254,6 +254,25 @@ def describe(name: str) -> dict[str, str]:
     return {**title, "better": "higher" if higher_is_better(name) else "lower"}
 
 
+def choose(images: Images, number: int, seed: int) -> Images:
+    """Return some of the images, at random: the first ones may be of one class, or easier than the others.
+
+    Args:
+        images: The whole set.
+        number: How many, from 1 to all.
+        seed: Of the choice.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ppsci_gan.data.images import Images
+        >>> from ppsci_gan.scoring import choose
+        >>> choose(Images("black", np.zeros([9, 1, 8, 8], np.uint8)), 4, seed=0).data.shape
+        (4, 1, 8, 8)
+    """
+    labels = None if images.labels is None else _choose(images.labels, number, seed)
+    return Images(images.name, _choose(images.data, number, seed), labels)
+
+
 def _choose(array: np.ndarray, number: int, seed: int) -> np.ndarray:
     if number == len(array):
         return array

@@ -66,6 +66,16 @@ def test_every_public_module_has_its_api_page():
     assert {".".join(file.parts) for file in files} == documented
 
 
+def test_tutorials_show_sections_of_the_code():
+    marker = re.compile(r'^ *--8<-- "([^":]+)(?::(\w+))?"$', flags=re.MULTILINE)
+    for page in (ROOT / "docs" / "examples").glob("*.md"):
+        text = page.read_text()
+        assert len(marker.findall(text)) > 5, page
+        assert "8 <" not in text, page  # a formatter takes a marker for Python
+        for file, section in marker.findall(text):
+            assert not section or f"# --8<-- [start:{section}]" in (ROOT / file).read_text(), (page, file, section)
+
+
 def test_importing_the_package_loads_nothing_heavy():
     code = "import sys, ppsci_gan; sys.exit('paddle' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 
-import numpy as np
 from ppsci.utils import logger
 
 from ppsci_gan import device
@@ -57,7 +56,7 @@ def score(
         seed: Of everything random.
         output: JSON file to write.
     """
-    generated = _first(images.read(source)._replace(labels=None), num_samples, seed)
+    generated = _some(images.read(source)._replace(labels=None), num_samples, seed)
     evaluation = ImageEvaluation(
         scores,
         len(generated.data),
@@ -91,7 +90,7 @@ def self_test(data: str, inception: str | None, classifier: str | None, num_samp
     values = {}
     for scorer in evaluation.scorers:
         if scorer.name == "inception":
-            part = _first(train._replace(labels=None), num_samples, protocol.seed)
+            part = _some(train._replace(labels=None), num_samples, protocol.seed)
             values["inception.score", part.name] = scorer(part, cached=True)["score"]
         elif scorer.extractor.protocol["network_sha256"] == SHIPPED_SHA256[name]:
             values.update({(f"classifier.{key}", test.name): value for key, value in scorer(test, cached=True).items()})
@@ -118,14 +117,12 @@ def _compare(values: dict[tuple[str, str], float], data: str) -> None:
         sys.exit(1)
 
 
-def _first(source: Images, number: int | None, seed: int) -> Images:
-    """Some of the images, at random: a folder may be sorted by class."""
+def _some(source: Images, number: int | None, seed: int) -> Images:
     if number is None or number == len(source.data):
         return source
     if not 0 < number < len(source.data):
         raise InputError(f"--num-samples={number}: {source.name} holds {len(source.data)} images.")
-    chosen = np.sort(np.random.default_rng(seed).choice(len(source.data), number, replace=False))
-    return Images(f"{number} of {source.name}", source.data[chosen], None)
+    return scoring.choose(source._replace(name=f"{number} of {source.name}"), number, seed)
 
 
 def parse() -> argparse.Namespace:

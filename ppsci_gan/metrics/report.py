@@ -39,9 +39,7 @@ def report(groups: dict[str, dict[str, float]], protocols: dict[str, dict[str, A
     """
     records = {}
     for metric, values in groups.items():
-        for key in values:
-            if any(key.endswith(suffix) and key.removesuffix(suffix) in values for suffix in _SUFFIXES):
-                continue
+        for key in main_keys(values):
             record = {"value": float(values[key])}
             record.update({name: float(values[key + end]) for end, name in _SUFFIXES.items() if key + end in values})
             name = f"{metric}.{key}"
@@ -51,6 +49,21 @@ def report(groups: dict[str, dict[str, float]], protocols: dict[str, dict[str, A
     for name, record in records.items():
         logger.message(describe(name, record))
     logger.message(f"Scores: {path}")
+
+
+def main_keys(values: dict[str, float]) -> list[str]:
+    """Return the keys of the scores themselves, without their deviations and the values of real data.
+
+    Args:
+        values: By key, as ``report`` takes them.
+
+    Examples:
+        >>> from ppsci_gan.metrics.report import main_keys
+        >>> main_keys({"score": 9.0, "score_std": 0.1, "score_of_real": 9.7, "modes_of_real": 8.0})
+        ['score', 'modes_of_real']
+    """
+    belonging = {key + suffix for key in values for suffix in _SUFFIXES}
+    return [key for key in values if key not in belonging]
 
 
 def describe(name: str, record: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ from ppsci_gan.errors import InputError
 from ppsci_gan.metrics.points import check_points
 from ppsci_gan.metrics.points import check_same_dimension
 
-# Values converted to float64 at a time: 8 MB, whatever the size of the data set.
+# Values converted at a time: at most 8 MB, whatever the size of the data set.
 _VALUES_PER_BLOCK = 2**20
 
 
@@ -23,7 +23,7 @@ def sliced_wasserstein(
     points of the same N.
 
     Args:
-        a: Points [N, D]; images are flattened first.
+        a: Points [N, D]; images are flattened first. Where both are float32, so is the arithmetic.
         b: Points [N, D], in the same unit.
         num_projections: Number of directions, uniform on the unit sphere.
         seed: Seed of the directions. The same seed gives the same directions for every a and b of that D.
@@ -55,12 +55,20 @@ def sliced_wasserstein(
     total = 0.0
     for start in range(0, num_projections, chunk):
         some = directions[start : start + chunk]
-        difference = np.sort(_project(a, some)) - np.sort(_project(b, some))
-        total += np.abs(difference).mean(axis=1).sum()
+        difference, other = _project(a, some), _project(b, some)
+        difference.sort(axis=1)
+        other.sort(axis=1)
+        difference -= other
+        total += np.abs(difference, out=difference).mean(axis=1, dtype=np.float64).sum()
     return float(total / num_projections)
 
 
 def _project(points: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Points [N, D] onto directions [P, D], as float64 [P, N], without a float64 copy of all the points."""
+    """Points [N, D] onto directions [P, D], as [P, N], without a converted copy of all the points.
+
+    Single precision stays: it sorts five times faster, and its rounding is far below what another sample would change.
+    """
+    precision = np.float32 if points.dtype == np.float32 else np.float64
+    directions = directions.astype(precision)
     blocks = np.array_split(points, -(-points.size // _VALUES_PER_BLOCK))
-    return np.concatenate([directions @ block.T.astype(np.float64) for block in blocks], axis=1)
+    return np.concatenate([directions @ block.T.astype(precision, copy=False) for block in blocks], axis=1)
