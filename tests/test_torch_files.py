@@ -150,6 +150,8 @@ def test_hand_written_files_are_read(tmp_path, file_format):
         b"ctorch._utils\n_rebuild_parameter\n(NtR",
         b"ctorch\nFloatStorage\n",
         b"N",
+        b"L3L\n",
+        b"}(" + _text("w") + _tensor() + b"u",  # a state dict within another
     ],
 )
 def test_tensors_beyond_their_numbers_are_refused(tmp_path, file_format, tensor):
