@@ -17,6 +17,8 @@ from PIL import Image
 
 from ppsci_gan import latent
 from ppsci_gan import weights
+from ppsci_gan.errors import InputError
+from ppsci_gan.features import inception
 from ppsci_gan.files import REPOSITORY
 
 EPOCHS = 2
@@ -278,3 +280,47 @@ def test_command_from_another_folder(tmp_path, data, name):
     assert (log.parent / "checkpoints" / "latest.safetensors").is_file()
     assert (log.parent / "curves.png").is_file()
     assert [file.name for file in tmp_path.iterdir()] == [f"outputs_wgangp_{name}"]
+
+
+def test_inception_scores_where_its_weights_are(run, data, tmp_path):
+    network = inception.Inception()
+    arrays = {f"inception/{name}": value.numpy() for name, value in network.state_dict().items()}
+    weights.save_checkpoint(tmp_path / "inception.safetensors", arrays, {})
+    _, _, trained = run("mnist", "train", [*IMAGES, f"DATA.data_path={data['mnist']}"])
+    given = [
+        f"EVAL.pretrained_gen_model_path={trained}/checkpoints/latest",
+        f"EVAL.inception.weights={tmp_path}/inception.safetensors",
+        "EVAL.classifier.weights=null",
+        "EVAL.scores=[score,frechet_distance,kernel_distance]",
+    ]
+    _, _, evaluated = run("mnist", "evaluate", [*IMAGES, f"DATA.data_path={data['mnist']}", *given])
+    scores = json.loads((evaluated / "scores.json").read_text())
+    assert set(scores) == {"inception.score", "inception.frechet_distance", "inception.kernel_distance"}
+    assert [score["protocol"]["title"] for score in scores.values()] == ["Inception Score", "FID", "KID"]
+    assert {score["protocol"]["network_sha256"] for score in scores.values()} == {weights.digest(network)}
+    assert all("TensorFlow 1" in score["protocol"]["resize"] for score in scores.values())
+
+
+def test_training_keeps_the_best_of_the_chosen_score(run, data):
+    chosen = ["TRAIN.best_score=classifier.score", "TRAIN.epochs=3"]
+    _, _, trained = run("mnist", "train", [*IMAGES, f"DATA.data_path={data['mnist']}", *chosen])
+    rows = [row for row in rows_of(trained) if "eval_raw/classifier.score" in row]
+    best = max(rows, key=lambda row: row["eval_raw/classifier.score"])
+    _, state = weights.read_checkpoint(trained / "checkpoints" / "best")
+    assert state["iteration"] == best["iteration"]
+    assert state["best"]["raw"] == best["eval_raw/classifier.score"]
+
+
+def test_a_score_that_is_not_computed_cannot_choose(run, data):
+    chosen = "TRAIN.best_score=inception.frechet_distance"
+    with pytest.raises(InputError, match="not among the scores while training: classifier.score, classifier.frechet"):
+        run("mnist", "train", [*IMAGES, f"DATA.data_path={data['mnist']}", chosen])
+
+
+def test_diverged_generator_has_no_score(run, data):
+    _, _, trained = run("mnist", "train", [*IMAGES, f"DATA.data_path={data['mnist']}"])
+    tensors, state = weights.read_checkpoint(trained / "checkpoints" / "latest")
+    tensors = {name: np.full_like(value, np.nan) for name, value in tensors.items()}
+    weights.save_checkpoint(trained / "diverged.safetensors", tensors, state)
+    with pytest.raises(InputError, match="images contain NaN"):
+        run("mnist", "evaluate", [*IMAGES, f"EVAL.pretrained_gen_model_path={trained}/diverged"])

@@ -1,0 +1,149 @@
+"""``python -m ppsci_gan.metrics``: any generator's images, and the check of an installation."""
+
+import gzip
+import json
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ppsci_gan.errors import InputError
+from ppsci_gan.files import REPOSITORY
+from ppsci_gan.metrics import __main__ as command
+
+CLASSIFIER = "pretrained/classifier_mnist.safetensors"
+DEFAULTS = {
+    "real": None,
+    "held_out": None,
+    "inception": None,
+    "classifier": CLASSIFIER,
+    "scores": ["score", "frechet_distance", "kernel_distance", "precision_recall", "ms_ssim", "sliced_wasserstein"],
+    "num_samples": None,
+    "splits": 2,
+    "subset_size": 8,
+    "seed": 2020,
+}
+
+
+def digits(number, seed):
+    return np.random.default_rng(seed).integers(0, 256, [number, 1, 28, 28], np.uint8)
+
+
+@pytest.fixture
+def score(tmp_path):
+    def call(source, **options):
+        output = tmp_path / "scores.json"
+        command.score(str(source), **{**DEFAULTS, **options}, output=str(output))
+        return json.loads(output.read_text())
+
+    return call
+
+
+@pytest.fixture
+def sources(tmp_path):
+    """Two .npz files, and the first one's images as a folder."""
+    np.savez(tmp_path / "fake.npz", images=digits(20, 0))
+    np.savez(tmp_path / "real.npz", images=digits(30, 1))
+    (tmp_path / "fake").mkdir()
+    for number, image in enumerate(digits(20, 0)):
+        Image.fromarray(image[0]).save(tmp_path / "fake" / f"{number:03d}.png")
+    return tmp_path
+
+
+@pytest.fixture
+def mnist(tmp_path):
+    """mnist.pkl.gz with random images: not MNIST."""
+    splits = [(digits(n, n).reshape([-1, 784]).astype(np.float32) / 255, np.arange(n) % 10) for n in (40, 10, 20)]
+    (tmp_path / "mnist.pkl.gz").write_bytes(gzip.compress(pickle.dumps(tuple(splits), 2)))
+    return tmp_path / "mnist.pkl.gz"
+
+
+def test_folder_and_array_score_alike(score, sources):
+    real = str(sources / "real.npz")
+    folder, array = (score(sources / name, real=real) for name in ("fake", "fake.npz"))
+    assert set(folder) >= {"classifier.score", "classifier.frechet_distance", "classifier.recall", "pixels.ms_ssim"}
+    for name, record in folder.items():
+        assert record["value"] == array[name]["value"], name
+        assert record["protocol"]["of"] == str(sources / "fake")
+        assert record["protocol"]["samples"] == 20
+    assert folder["classifier.frechet_distance"]["protocol"]["real"] == real
+
+
+def test_without_real_images(score, sources):
+    assert set(score(sources / "fake")) == {"classifier.score", "pixels.ms_ssim"}
+
+
+def test_held_out_images_stand_beside(score, sources):
+    scores = score(sources / "fake", real=str(sources / "real.npz"), held_out=str(sources / "fake.npz"))
+    for name, record in scores.items():
+        assert record["real"] == pytest.approx(record["value"]), name
+        assert record["protocol"]["held_out"] == f"20 of {sources / 'fake.npz'}"
+
+
+def test_some_of_the_images(score, sources):
+    record = score(sources / "fake", num_samples=10)["classifier.score"]
+    assert record["protocol"]["samples"] == 10
+    assert record["protocol"]["of"] == f"10 of {sources / 'fake'}"
+    with pytest.raises(InputError, match="num-samples=21: .* holds 20 images"):
+        score(sources / "fake", num_samples=21)
+
+
+def test_data_set_as_real_images(score, sources, mnist):
+    scores = score(sources / "fake", real=f"mnist:{mnist}")
+    assert scores["classifier.frechet_distance"]["protocol"]["real"] == "mnist train"
+    assert scores["classifier.frechet_distance"]["protocol"]["real_samples"] == 40
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"splits": 21}, "score needs at least 21 images for splits; there are 20"),
+        ({"subset_size": 25}, "kernel_distance needs at least 25 images"),
+        ({"classifier": "pretrained/classifier_cifar10.safetensors"}, r"takes images of shape \[3, 32, 32\]"),
+        ({"classifier": "pretrained/wgangp_mnist_quick.safetensors"}, "not a classifier"),
+        ({"real": "nothing"}, "nothing: neither a folder"),
+        ({"scores": ["frechet_distance"], "real": None}, "none can be computed"),
+    ],
+)
+def test_what_cannot_be_scored(score, sources, options, message):
+    with pytest.raises(InputError, match=message):
+        score(sources / "fake", **{"real": str(sources / "real.npz"), **options})
+    assert not (sources / "scores.json").exists()
+
+
+def test_self_test_notices_other_data(mnist, capsys):
+    with pytest.raises(SystemExit) as caught:
+        command.self_test(f"mnist:{mnist}", None, None, None)
+    assert caught.value.code == 1
+
+
+def test_self_test_accepts_what_is_known(mnist, monkeypatch):
+    digest = "7a78d72e4e644418b00039b1ecc75086263fd4ddce829cec194b114354f243a6"
+    assert digest in command.KNOWN  # of the shipped classifier, or nothing would be compared
+    monkeypatch.setitem(command.KNOWN, digest, {"mnist test": {"accuracy": (0.1, 0.2)}})
+    command.self_test(f"mnist:{mnist}", None, None, None)
+
+
+def test_self_test_wants_a_data_set():
+    with pytest.raises(InputError, match="fashion:x: give mnist:PATH or cifar10:PATH"):
+        command.self_test("fashion:x", None, None, None)
+
+
+def run(*arguments):
+    line = [sys.executable, "-m", "ppsci_gan.metrics", *map(str, arguments)]
+    return subprocess.run(line, check=False, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
+
+
+def test_command_line(sources):
+    (sources / "fake" / "007.png").write_bytes(b"no picture")
+    process = run("score", sources / "fake", "--classifier", CLASSIFIER, "--output", sources / "scores.json")
+    assert process.returncode == 2
+    assert "007.png: cannot be read as a picture" in process.stderr
+    assert "Traceback" not in process.stderr
+    assert not (sources / "scores.json").exists()
+    process = run("score", "--help")
+    assert process.returncode == 0
+    assert all(option in process.stdout for option in ("--real", "--inception", "--classifier", "--scores"))
