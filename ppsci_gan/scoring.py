@@ -112,7 +112,8 @@ class NetworkScorer:
         self.real = real
         if set(self.families) - set(WITHOUT_REAL):
             self.real_features = extractor.cached_features(real.data)
-            self.real_gaussian = fit_gaussian(self.real_features)
+        if "frechet_distance" in self.families:
+            self.real_gaussian = extractor.cached_gaussian(real.data)
 
     def __call__(self, images: Images, cached: bool = False) -> dict[str, float]:
         """Return the scores of images, by key.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,10 @@ from ppsci_gan import weights
 from ppsci_gan.errors import InputError
 from ppsci_gan.features import inception
 from ppsci_gan.features.classifier import Classifier
+from ppsci_gan.files import atomic
 from ppsci_gan.files import cache
+from ppsci_gan.metrics.frechet import Gaussian
+from ppsci_gan.metrics.frechet import fit_gaussian
 
 
 class Extractor:
@@ -80,14 +84,38 @@ class Extractor:
 
         Args:
             images: As for ``features``.
+
+        Returns:
+            float32 [N, D], read-only, mapped from the file: it takes no memory of its own.
         """
+        return self._cached(images, "features", lambda: self.features(images))
+
+    def cached_gaussian(self, images: np.ndarray) -> Gaussian:
+        """Return mean and covariance of the features of real images, from disk where they have been computed before.
+
+        Args:
+            images: As for ``features``.
+        """
+
+        def rows() -> np.ndarray:
+            gaussian = fit_gaussian(self.cached_features(images))
+            return np.concatenate([gaussian.mean[None], gaussian.covariance])
+
+        kept = self._cached(images, "gaussian", rows)
+        return Gaussian(kept[0], kept[1:], len(images))
+
+    def _cached(self, images: np.ndarray, kind: str, compute: Callable[[], np.ndarray]) -> np.ndarray:
         self._check(images)
         key = hashlib.sha256(json.dumps([self.protocol, images.shape]).encode())
         key.update(np.ascontiguousarray(images))
-        file = cache("features") / f"{key.hexdigest()}.safetensors"
+        file = cache("features") / f"{key.hexdigest()}.{kind}.npy"
         if not file.is_file():
-            weights.save_checkpoint(file, {"features": self.features(images)}, self.protocol)
-        return weights.read_checkpoint(file)[0]["features"]
+            with atomic(file) as temporary, temporary.open("wb") as stream:
+                np.save(stream, compute())
+        try:
+            return np.load(file, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise InputError(f"{file}: damaged ({error}). Delete it; it will be computed again.") from error
 
     @paddle.no_grad()
     def probabilities(self, features: np.ndarray) -> np.ndarray:

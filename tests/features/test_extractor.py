@@ -11,6 +11,7 @@ from ppsci_gan.features.classifier import Classifier
 from ppsci_gan.features.extractor import Extractor
 from ppsci_gan.features.extractor import load_classifier
 from ppsci_gan.features.extractor import load_inception
+from ppsci_gan.metrics.frechet import fit_gaussian
 
 
 def grey(number, seed=0):
@@ -58,6 +59,25 @@ def test_real_images_are_seen_once(extractor):
     Extractor("classifier", extractor.network, {}, batch_size=4).cached_features(images)  # other weights
     assert len(calls) == 8
     assert len(list(files.cache("features").iterdir())) == 4
+
+
+def test_statistics_of_real_images_are_kept(extractor):
+    images, calls = grey(9), []
+    first = extractor.cached_gaussian(images)
+    expected = fit_gaussian(extractor.features(images))
+    for value, other in zip(first, expected):
+        assert np.array_equal(value, other)
+    extractor.network.register_forward_post_hook(lambda *_: calls.append(1))
+    assert np.array_equal(extractor.cached_gaussian(images).covariance, first.covariance)
+    assert not calls
+
+
+def test_a_damaged_file_of_the_cache_is_named(extractor):
+    extractor.cached_features(grey(5))
+    (file,) = files.cache("features").iterdir()
+    file.write_bytes(file.read_bytes()[:50])
+    with pytest.raises(InputError, match=rf"{file.name}: damaged .*Delete it"):
+        extractor.cached_features(grey(5))
 
 
 @pytest.mark.parametrize(
