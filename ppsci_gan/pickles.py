@@ -59,7 +59,7 @@ def load(file: BinaryIO, name: str) -> Any:
 text and plain containers are read, because anything else could run code; get the file from where it was published.
     """
     with explained(name):
-        return _as_paddle_loads(Unpickler(_Pieces(file), encoding="bytes").load())
+        return _as_paddle_loads(Unpickler(Pieces(file), encoding="bytes").load())
 
 
 @contextmanager
@@ -203,7 +203,7 @@ class Unpickler(pickle._Unpickler):
     dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
 
 
-class _Pieces:
+class Pieces:
     """A file that is read piece by piece, however long the string asked for.
 
     tarfile and gzip hold a string several times over while they read it, and a damaged length would reserve memory
@@ -214,12 +214,14 @@ class _Pieces:
         self.file = file
 
     def read(self, size: int) -> bytes:
+        """Return so many bytes, or fewer at the end."""
         pieces = io.BytesIO()
         while piece := self.file.read(min(size - pieces.tell(), _PIECE)):
             pieces.write(piece)
         return pieces.getvalue()
 
     def readline(self) -> bytes:
+        """Return a whole line."""
         line = self.file.readline()
         if not line.endswith(b"\n"):
             raise EOFError

@@ -7,6 +7,7 @@ before it one after the other behind the pickle.
 from __future__ import annotations
 
 import collections
+import math
 import pickle
 import struct
 import zipfile
@@ -123,7 +124,8 @@ def _array(tensor: _Tensor, blocks: dict[str, np.ndarray]) -> np.ndarray:
         raise ValueError("shape of a tensor")
     block = blocks[tensor.block.key]
     last = tensor.offset + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.strides))
-    if 0 not in tensor.shape and last >= len(block):
+    # The product, too: strides of 0 would make a large array of a few numbers.
+    if 0 not in tensor.shape and (last >= len(block) or math.prod(tensor.shape) > len(block)):
         raise ValueError("a tensor is larger than its numbers")
     strides = [stride * block.itemsize for stride in tensor.strides]
     return np.lib.stride_tricks.as_strided(block[tensor.offset :], tensor.shape, strides, writeable=False).copy()
@@ -135,7 +137,7 @@ class _Unpickler(pickles.Unpickler):
     dispatch = dict(pickles.Unpickler.dispatch)
 
     def __init__(self, file: BinaryIO):
-        super().__init__(file, encoding="bytes")
+        super().__init__(pickles.Pieces(file), encoding="bytes")
         self.blocks: dict[str, _Block] = {}
 
     def find_class(self, module: str, name: str) -> Any:

@@ -306,3 +306,10 @@ def test_other_files_are_refused(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"other\.pth: truncated, damaged or of another format"):
         torch_files.read(path)
+
+
+def test_a_few_numbers_do_not_become_a_large_array():
+    block = torch_files._Block(np.dtype("<f4"), "0", 1)
+    tensor = torch_files._Tensor(block, 0, (2**40,), (0,))
+    with pytest.raises(ValueError, match="larger than its numbers"):
+        torch_files._array(tensor, {"0": np.zeros(1, np.float32)})

@@ -17,8 +17,7 @@ from ppsci_gan import weights
 from ppsci_gan.errors import InputError
 
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
-SOURCE = f"""Its weights are published at either of these addresses, 95,628,359 bytes with SHA-256
-{SHA256}:
+SOURCE = f"""Its weights are published at either of these addresses, SHA-256 {SHA256}:
   https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth
   https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth
 Give the file, or the address followed by #sha256={SHA256}, to have it downloaded and checked."""

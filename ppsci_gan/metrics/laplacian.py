@@ -45,7 +45,7 @@ def laplacian_swd(real: np.ndarray, fake: np.ndarray, seed: int = 2020) -> dict[
         >>> list(laplacian_swd(images, images))
         [32, 16]
     """
-    if real.dtype != np.uint8 or real.ndim != 4 or min(real.shape[2:]) < PATCH:
+    if real.dtype != np.uint8 or real.ndim != 4 or min(real.shape[2:]) < PATCH or not real.size:
         raise InputError(
             f"images must be uint8 [N, C, H, W] of at least {PATCH} x {PATCH} pixels; they are {real.dtype} "
             f"{list(real.shape)}."

@@ -60,7 +60,7 @@ def similarity_within(
     Args:
         images: uint8 [N, C, H, W], N at least 2.
         labels: Class of each, [N].
-        num_pairs: How many pairs.
+        num_pairs: How many pairs, at least 1.
         seed: Of the pairs.
 
     Raises:
@@ -73,6 +73,11 @@ def similarity_within(
         1.0
     """
     labels = np.zeros(len(images), np.int64) if labels is None else np.asarray(labels)
+    if labels.shape != (len(images),) or num_pairs < 1:
+        raise InputError(
+            f"{len(images)} images need as many labels, not {list(labels.shape)}, and num_pairs={num_pairs} must be at "
+            "least 1."
+        )
     random = np.random.default_rng(seed)
     order = np.argsort(labels, kind="stable")  # each class side by side
     _, start, inverse, size = np.unique(labels[order], return_index=True, return_inverse=True, return_counts=True)

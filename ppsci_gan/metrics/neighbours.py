@@ -42,8 +42,9 @@ def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> tuple[fl
         (0.0, 0.0)
     """
     real, fake = _check(real, fake)
-    precision = np.concatenate([inside.any(axis=1) for inside in _inside(fake, real, _radii("real", real, k))])
-    recall = np.concatenate([inside.any(axis=1) for inside in _inside(real, fake, _radii("fake", fake, k))])
+    slack = _slack(real, fake)
+    precision = np.concatenate([inside.any(axis=1) for inside in _inside(fake, real, _radii("real", real, k) + slack)])
+    recall = np.concatenate([inside.any(axis=1) for inside in _inside(real, fake, _radii("fake", fake, k) + slack)])
     return float(precision.mean()), float(recall.mean())
 
 
@@ -72,7 +73,8 @@ def density(real: np.ndarray, fake: np.ndarray, k: int = 5) -> float:
         0.0
     """
     real, fake = _check(real, fake)
-    total = sum(int(np.count_nonzero(inside)) for inside in _inside(fake, real, _radii("real", real, k)))
+    radii = _radii("real", real, k) + _slack(real, fake)
+    total = sum(int(np.count_nonzero(inside)) for inside in _inside(fake, real, radii))
     return total / (k * len(fake))
 
 
@@ -105,7 +107,7 @@ def coverage(real: np.ndarray, fake: np.ndarray, k: int = 5) -> float:
     """
     real, fake = _check(real, fake)
     to_nearest_fake = NearestNeighbors(n_neighbors=1).fit(fake).kneighbors(real)[0][:, 0]
-    return float(np.mean(to_nearest_fake <= _radii("real", real, k)))
+    return float(np.mean(to_nearest_fake <= _radii("real", real, k) + _slack(real, fake)))
 
 
 def _check(real: np.ndarray, fake: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -120,6 +122,15 @@ def _radii(name: str, points: np.ndarray, k: int) -> np.ndarray:
         raise InputError(f"k must be from 1 to the number of {name} points less one, {len(points) - 1}; it is {k}.")
     # The nearest of the k + 1 neighbours is the point itself.
     return NearestNeighbors(n_neighbors=k + 1).fit(points).kneighbors(points)[0][:, k]
+
+
+def _slack(real: np.ndarray, fake: np.ndarray) -> float:
+    """What rounding may add to a distance.
+
+    Distances come from |x|^2 - 2 x y + |y|^2, so that equal points are some 1e-8 |x| apart; a closed ball must contain
+    them, also where a point occurs so often that its radius is zero.
+    """
+    return 1e-7 * max(float(np.einsum("nd,nd->n", p, p, dtype=np.float64).max()) ** 0.5 for p in (real, fake))
 
 
 def _inside(points: np.ndarray, centres: np.ndarray, radii: np.ndarray) -> Iterator[np.ndarray]:

@@ -221,3 +221,8 @@ def test_deterministic_by_seed():
 def test_refuses(real, fake, message):
     with pytest.raises(InputError, match=message):
         laplacian_swd(real, fake)
+
+
+def test_no_images_are_refused():
+    with pytest.raises(InputError, match="images must be uint8"):
+        laplacian_swd(np.zeros([0, 1, 32, 32], np.uint8), np.zeros([0, 1, 32, 32], np.uint8))

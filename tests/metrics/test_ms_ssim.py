@@ -197,3 +197,11 @@ def test_a_class_of_one_image_is_refused(labels):
 def test_a_set_of_one_image_is_refused(number):
     with pytest.raises(InputError, match="at least 2 images"):
         similarity_within(np.zeros([number, 1, 28, 28], np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("labels", "num_pairs"), [(np.zeros(3), 5), (np.zeros(5), 5), (np.zeros([4, 1]), 5), (np.zeros(4), 0)]
+)
+def test_labels_and_pairs_that_do_not_fit(labels, num_pairs):
+    with pytest.raises(InputError, match="4 images need as many labels"):
+        similarity_within(np.zeros([4, 1, 28, 28], np.uint8), labels, num_pairs)

@@ -155,3 +155,14 @@ def test_refuses(score, real, fake, k, message):
 def test_recall_needs_more_generated_points_than_k():
     with pytest.raises(InputError, match="number of fake points less one, 2; it is 3"):
         precision_recall(np.eye(9), np.eye(3, 9))
+
+
+@pytest.mark.parametrize("offset", [0, 5, 100])
+@pytest.mark.parametrize("dimension", [2, 24, 784])
+def test_points_that_occur_often_are_in_their_own_ball(dimension, offset):
+    # Each occurs more than k times, so that every radius is zero, and rounding must not put equal points apart.
+    points = np.random.default_rng(0).normal(size=[40, dimension]) + offset
+    real = np.repeat(points, 5, axis=0)
+    assert precision_recall(real, points, k=3) == (1, 1)
+    assert density(real, points, k=3) == pytest.approx(5 / 3)
+    assert coverage(real, points, k=3) == 1
