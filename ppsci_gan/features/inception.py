@@ -7,6 +7,8 @@ of pytorch-fid and torch-fidelity.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import paddle
 import paddle.nn.functional as F
@@ -219,7 +221,7 @@ class BlockE(nn.Layer):
         pool: Pooling of the last branch; the graph's two blocks of this kind differ in it.
     """
 
-    def __init__(self, channels: int, pool):
+    def __init__(self, channels: int, pool: Callable[..., paddle.Tensor]):
         super().__init__()
         wide, high = {"size": (1, 3), "padding": (0, 1)}, {"size": (3, 1), "padding": (1, 0)}
         self.pool = pool

@@ -135,4 +135,6 @@ def _slack(real: np.ndarray, fake: np.ndarray) -> float:
 
 def _inside(points: np.ndarray, centres: np.ndarray, radii: np.ndarray) -> Iterator[np.ndarray]:
     """Whether each point lies in each centre's ball, bool [some of the points, centres] at a time."""
-    return pairwise_distances_chunked(points, centres, reduce_func=lambda distances, _: distances <= radii)
+    return pairwise_distances_chunked(
+        points, centres, reduce_func=lambda distances, _: distances <= radii, working_memory=256
+    )
