@@ -231,6 +231,22 @@ def test_impossible_value_is_refused_by_name(refusal, key, value):
     assert line.startswith(f"  {key}={value}: ")
 
 
+@pytest.mark.parametrize("name", ["wgangp_mnist", "wgangp_cifar10"])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("TRAIN.num_eval_samples", 0),
+        ("EVAL.splits", 0),
+        ("EVAL.subset_size", 1.5),
+        ("EVAL.scores", "score"),
+        ("TRAIN.best_score", 3),
+        ("EVAL.inception.weights", 3),
+    ],
+)
+def test_impossible_value_of_a_score_is_refused_by_name(refusal, name, key, value):
+    assert f"  {key}={value}: " in refusal(key, value, name)
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [

@@ -19,10 +19,14 @@ from ppsci_gan import weights
 from ppsci_gan.errors import InputError
 
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+PUBLISHED = (
+    "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
+    "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
+)
 SOURCE = f"""Its weights are published at either of these addresses, SHA-256 {SHA256}:
-  https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth
-  https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth
-Give the file, or the address followed by #sha256={SHA256}, to have it downloaded and checked."""
+  {PUBLISHED[0]}
+  {PUBLISHED[1]}
+Give the address, to have the file downloaded and checked, or a file that you have."""
 INPUT_SIZE = 299
 FEATURE_DIM, NUM_CLASSES = 2048, 1008
 
@@ -296,8 +300,7 @@ def convert(source: str, target: str) -> None:
         source: The ``.pth`` file of pytorch-fid or torch-fidelity, or its URL.
         target: The file to write, ``.safetensors``.
     """
-    network = Inception()
-    weights.load(network, source, "EVAL.inception.weights", "inception")
+    network = load(source)
     arrays = {f"inception/{name}": value.numpy() for name, value in network.state_dict().items()}
     weights.save_checkpoint(target, arrays, {"network": "inception-2015-12-05"})
 
@@ -306,14 +309,20 @@ def load(path: str) -> Inception:
     """Return the network with given weights.
 
     Args:
-        path: ``.pth`` of pytorch-fid or torch-fidelity, or what ``convert`` wrote, or the URL of one.
+        path: ``.pth`` of pytorch-fid or torch-fidelity, or what ``convert`` wrote, or the URL of one. What comes from
+            a published address is verified.
 
     Raises:
         InputError: There is no such file, or it holds another network's weights.
     """
     network = Inception()
     try:
-        weights.load(network, path, "EVAL.inception.weights", "inception")
+        weights.load(network, _with_checksum(path), "EVAL.inception.weights", "inception")
     except InputError as error:
         raise InputError(f"{error}\nInception of 2015-12-05 is wanted here. {SOURCE}") from error
     return network.eval()
+
+
+def _with_checksum(path: str) -> str:
+    # Not left to the user: Hydra takes no # in an override without quotes.
+    return f"{path}#{SHA256}" if path in PUBLISHED else path

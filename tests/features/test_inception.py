@@ -1,5 +1,6 @@
 """Inception's features and logits equal torch-fidelity's for the same weights."""
 
+import hashlib
 import runpy
 from pathlib import Path
 
@@ -98,6 +99,16 @@ def test_converted_weights_are_the_same(published, network, tmp_path):
     for name, value in network.state_dict().items():
         np.testing.assert_array_equal(converted[name].numpy(), value.numpy(), err_msg=name)
     assert weights.read_checkpoint(target)[1] == {"network": "inception-2015-12-05"}
+
+
+@pytest.mark.parametrize("address", inception.PUBLISHED)
+def test_what_comes_from_a_published_address_is_verified(address, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = tmp_path / "ppsci_gan" / "weights" / hashlib.sha256(address.encode()).hexdigest()[:12]
+    folder.mkdir(parents=True)
+    (folder / address.rpartition("/")[2]).write_bytes(b"from somebody else")
+    with pytest.raises(InputError, match=f"SHA-256 is not {inception.SHA256}"):
+        inception.load(address)
 
 
 def test_own_names_of_pytorchs_layout():
