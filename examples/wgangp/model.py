@@ -16,6 +16,7 @@ from paddle import Tensor
 from paddle import nn
 from ppsci import arch
 
+from ppsci_gan import traced
 from ppsci_gan.errors import InputError
 
 LATENT_DIM = 128
@@ -125,8 +126,8 @@ class PointNetwork(Player):
 
     def layers(self, x: Tensor) -> Tensor:
         for layer in self.hidden:
-            x = F.relu(layer(x))
-        return self.output(x)
+            x = traced.relu(traced.linear(layer, x))
+        return traced.linear(self.output, x)
 
     @staticmethod
     def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
@@ -268,9 +269,9 @@ class WganGpMnistDiscriminator(Player):
         h = x[self.input_keys[0]].reshape([-1, 1, 28, 28])
         slope = 0.01 if self.published else self.negative_slope
         for layer in self.down:
-            h = F.leaky_relu(layer(h), slope)
+            h = traced.leaky_relu(traced.conv2d(layer, h), slope)
         # Not flatten: it has no second-order gradient, which the gradient penalty needs.
-        return {self.output_keys[0]: self.output(h.reshape([h.shape[0], -1])).squeeze(1)}
+        return {self.output_keys[0]: traced.linear(self.output, h.reshape([h.shape[0], -1])).squeeze(1)}
 
     @staticmethod
     def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
@@ -324,7 +325,7 @@ class LayerNorm2D(nn.Layer):
     def forward(self, x: Tensor) -> Tensor:
         x = x - x.mean(axis=[1, 2, 3], keepdim=True)
         variance = (x * x).mean(axis=[1, 2, 3], keepdim=True)
-        return x / paddle.sqrt(variance + self.epsilon) * self.scale + self.offset
+        return x / traced.sqrt(variance + self.epsilon) * self.scale + self.offset
 
 
 class ResidualBlock(nn.Layer):
@@ -351,18 +352,18 @@ class ResidualBlock(nn.Layer):
 
     def forward(self, x: Tensor, labels: Tensor | None = None, upsample=None) -> Tensor:
         h = self.activate(self.norm1, x, labels) if self.preactivate else x
-        h = self.conv1(upsample(h) if self.resample == "up" else h)
-        h = self.conv2(self.activate(self.norm2, h, labels))
+        h = traced.conv2d(self.conv1, upsample(h) if self.resample == "up" else h)
+        h = traced.conv2d(self.conv2, self.activate(self.norm2, h, labels))
         if self.resample == "down":
             # The mean commutes with a 1x1 convolution, which costs a quarter on the smaller image.
-            return F.avg_pool2d(h, 2) + self.shortcut(F.avg_pool2d(x, 2))
+            return traced.avg_pool2d(h, 2) + traced.conv2d(self.shortcut, traced.avg_pool2d(x, 2))
         return h + (self.shortcut(upsample(x)) if self.resample == "up" else x)
 
     @staticmethod
     def activate(norm: nn.Layer | None, x: Tensor, labels: Tensor | None) -> Tensor:
         if norm is not None:
             x = norm(x, labels) if isinstance(norm, ConditionalBatchNorm2D) else norm(x)
-        return F.relu(x)
+        return traced.relu(x)
 
 
 class WganGpCifar10Generator(Generator):
@@ -489,8 +490,10 @@ class WganGpCifar10Discriminator(Player):
         h = x[self.input_keys[0]].reshape([-1, 3, 32, 32])
         for block in self.blocks:
             h = block(h)
-        h = F.relu(h).mean(axis=[2, 3])
-        outputs = [self.output(h).squeeze(1)] + ([self.classify(h)] if self.classify else [])
+        h = traced.relu(h).mean(axis=[2, 3])
+        outputs = [traced.linear(self.output, h).squeeze(1)]
+        if self.classify:
+            outputs.append(traced.linear(self.classify, h))
         return dict(zip(self.output_keys, outputs))
 
     @staticmethod
@@ -619,8 +622,8 @@ class WganGpCifar10DcganDiscriminator(Player):
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
         h = x[self.input_keys[0]].reshape([-1, 3, 32, 32])
         for layer, norm in zip(self.down, self.norms):
-            h = F.leaky_relu(norm(layer(h)), 0.2)
-        return {self.output_keys[0]: self.output(h.reshape([h.shape[0], -1])).squeeze(1)}
+            h = traced.leaky_relu(norm(traced.conv2d(layer, h)), 0.2)
+        return {self.output_keys[0]: traced.linear(self.output, h.reshape([h.shape[0], -1])).squeeze(1)}
 
     @staticmethod
     def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,266 @@
+"""Input gradients as a forward computation, so that a gradient penalty needs no second-order operator.
+
+A critic that is written with this module's functions runs on tensors as with Paddle's own. Given a ``Traced`` tensor in
+their place, each step also notes its pullback: how a gradient of its result becomes one of its argument. These are
+forward computations of first-order operators (the pullback of a convolution is a transposed one), so that their result
+can be differentiated with respect to the parameters by one ordinary backward pass. Devices whose kernels stop at first
+order, such as Ascend's, can therefore train with a penalty.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from collections.abc import Sequence
+from math import prod
+
+import paddle
+import paddle.nn.functional as F
+from paddle import Tensor
+from paddle import nn
+
+from ppsci_gan.errors import InputError
+
+_numbers = itertools.count()
+
+
+class Traced:
+    """A tensor with the steps that led to it.
+
+    It has the operators and the few methods of a tensor that critics use; ``value`` is the tensor itself.
+
+    Args:
+        value: The tensor.
+        sources: Pairs of a traced argument of the step and its pullback.
+
+    Examples:
+        >>> import paddle
+        >>> from ppsci_gan.traced import Traced
+        >>> (2 * Traced(paddle.to_tensor([1.0])) + 1).value.tolist()
+        [3.0]
+    """
+
+    def __init__(self, value: Tensor, *sources: tuple[Traced, Callable[[Tensor], Tensor]]):
+        self.value = value
+        self.sources = sources
+        self.number = next(_numbers)  # a later step has a higher one
+
+    @property
+    def shape(self) -> list[int]:
+        """Shape of the tensor."""
+        return self.value.shape
+
+    def __add__(self, other: Traced | Tensor | float) -> Traced:
+        return _elementwise(_value(self) + _value(other), (self, lambda g: g), (other, lambda g: g))
+
+    def __sub__(self, other: Traced | Tensor | float) -> Traced:
+        return _elementwise(_value(self) - _value(other), (self, lambda g: g), (other, lambda g: -g))
+
+    def __mul__(self, other: Traced | Tensor | float) -> Traced:
+        a, b = _value(self), _value(other)
+        return _elementwise(a * b, (self, lambda g: g * b), (other, lambda g: g * a))
+
+    def __truediv__(self, other: Traced | Tensor | float) -> Traced:
+        a, b = _value(self), _value(other)
+        return _elementwise(a / b, (self, lambda g: g / b), (other, lambda g: -g * a / (b * b)))
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def reshape(self, shape: Sequence[int]) -> Traced:
+        """The same values in another shape."""
+        return Traced(self.value.reshape(shape), (self, lambda g: g.reshape(self.shape)))
+
+    def squeeze(self, axis: int) -> Traced:
+        """Without an axis of size 1."""
+        return Traced(self.value.squeeze(axis), (self, lambda g: g.reshape(self.shape)))
+
+    def mean(self, axis: Sequence[int], keepdim: bool = False) -> Traced:
+        """Mean over axes."""
+        kept = [1 if i in axis else size for i, size in enumerate(self.shape)]
+        count = prod(self.shape[i] for i in axis)
+        return Traced(
+            self.value.mean(axis=axis, keepdim=keepdim), (self, lambda g: (g.reshape(kept) / count).expand(self.shape))
+        )
+
+
+def linear(layer: nn.Linear, x: Traced | Tensor) -> Traced | Tensor:
+    """Apply a linear layer.
+
+    Args:
+        layer: The layer.
+        x: [N, in_features].
+
+    Returns:
+        [N, out_features], traced where ``x`` is.
+    """
+    if not isinstance(x, Traced):
+        return layer(x)
+    return Traced(layer(x.value), (x, lambda g: paddle.matmul(g, layer.weight, transpose_y=True)))
+
+
+def conv2d(layer: nn.Conv2D, x: Traced | Tensor) -> Traced | Tensor:
+    """Apply a convolution; its pullback is the transposed convolution with the same weights.
+
+    Args:
+        layer: The layer, without dilation and groups; channels first.
+        x: [N, C, H, W].
+
+    Returns:
+        [N, C', H', W'], traced where ``x`` is.
+    """
+    if not isinstance(x, Traced):
+        return layer(x)
+    sizes = zip(x.shape[2:], layer._kernel_size, layer._stride, _given_padding(layer))
+    pads = [_padding(*of_axis) for of_axis in sizes]
+
+    def pullback(g: Tensor) -> Tensor:
+        return F.conv2d_transpose(
+            g, layer.weight, stride=layer._stride, padding=[n for pad in pads for n in pad], output_size=x.shape[2:]
+        )
+
+    return Traced(layer(x.value), (x, pullback))
+
+
+def relu(x: Traced | Tensor) -> Traced | Tensor:
+    """Rectify.
+
+    Args:
+        x: Any shape.
+
+    Returns:
+        The same shape, traced where ``x`` is.
+    """
+    if not isinstance(x, Traced):
+        return F.relu(x)
+    mask = (x.value > 0).astype(x.value.dtype)
+    return Traced(F.relu(x.value), (x, lambda g: g * mask))
+
+
+def leaky_relu(x: Traced | Tensor, negative_slope: float = 0.01) -> Traced | Tensor:
+    """Rectify, with a slope for negative values.
+
+    Args:
+        x: Any shape.
+        negative_slope: The slope.
+
+    Returns:
+        The same shape, traced where ``x`` is.
+    """
+    if not isinstance(x, Traced):
+        return F.leaky_relu(x, negative_slope)
+    slopes = (x.value > 0).astype(x.value.dtype) * (1 - negative_slope) + negative_slope
+    return Traced(F.leaky_relu(x.value, negative_slope), (x, lambda g: g * slopes))
+
+
+def avg_pool2d(x: Traced | Tensor, size: int) -> Traced | Tensor:
+    """Mean of every square of size x size pixels.
+
+    Args:
+        x: [N, C, H, W], height and width multiples of ``size``.
+        size: Edge of the squares.
+
+    Returns:
+        [N, C, H / size, W / size], traced where ``x`` is.
+    """
+    if not isinstance(x, Traced):
+        return F.avg_pool2d(x, size)
+    return Traced(
+        F.avg_pool2d(x.value, size),
+        (x, lambda g: F.interpolate(g, size=x.shape[2:], mode="nearest") / size**2),
+    )
+
+
+def sqrt(x: Traced | Tensor) -> Traced | Tensor:
+    """Square root of positive values.
+
+    Args:
+        x: Any shape.
+
+    Returns:
+        The same shape, traced where ``x`` is.
+    """
+    if not isinstance(x, Traced):
+        return paddle.sqrt(x)
+    root = paddle.sqrt(x.value)
+    return Traced(root, (x, lambda g: g / (2 * root)))
+
+
+def input_gradient(function: Callable, x: Tensor, scale: float = 1.0) -> Tensor:
+    """Gradient of a function's sum with respect to its input, itself differentiable with respect to the parameters.
+
+    Args:
+        function: Made of this module's functions and of a tensor's operators, such as a critic; gives [N].
+        x: Its input, [N, ...].
+        scale: Factor of the gradient, within the computation: half precision loses what is too small.
+
+    Returns:
+        Shape of ``x``.
+
+    Raises:
+        InputError: The function does something that has no pullback here.
+
+    Examples:
+        >>> import paddle
+        >>> from ppsci_gan import traced
+        >>> traced.input_gradient(lambda x: (x * x).mean([1]), paddle.to_tensor([[1.0, 2.0]])).tolist()
+        [[1.0, 2.0]]
+    """
+    start = Traced(x)
+    try:
+        end = function(start)
+    except (AttributeError, TypeError, ValueError) as error:
+        if Traced.__name__ not in str(error):
+            raise
+        raise InputError(
+            f"This critic's gradient cannot be written out: {str(error).strip().splitlines()[-1]} Write its forward "
+            "pass with the functions of ppsci_gan.traced, or set LOSS.penalty_gradient=autograd."
+        ) from error
+    gradients = {end: paddle.full_like(end.value, scale)}
+    for step in _latest_first(end):
+        gradient = gradients.pop(step)
+        if step is start:
+            return gradient
+        for source, pullback in step.sources:
+            part = pullback(gradient)
+            gradients[source] = gradients[source] + part if source in gradients else part
+    raise InputError("This critic's score does not depend on its input.")
+
+
+def _latest_first(end: Traced) -> list[Traced]:
+    found, waiting = {end}, [end]
+    while waiting:
+        new = {source for source, _ in waiting.pop().sources} - found
+        found |= new
+        waiting += new
+    return sorted(found, key=lambda step: -step.number)
+
+
+def _value(x: Traced | Tensor | float) -> Tensor | float:
+    return x.value if isinstance(x, Traced) else x
+
+
+def _elementwise(value: Tensor, *sources: tuple) -> Traced:
+    """Trace a step whose arguments were broadcast to its result's shape."""
+    return Traced(
+        value,
+        *((x, lambda g, x=x, pullback=pullback: _sum_to(pullback(g), x.shape)) for x, pullback in sources if isinstance(x, Traced)),
+    )
+
+
+def _sum_to(x: Tensor, shape: list[int]) -> Tensor:
+    """Undo a broadcast: sum over what was repeated."""
+    repeated = [i for i, (size, wanted) in enumerate(zip(x.shape, shape)) if size != wanted]
+    return x.sum(axis=repeated, keepdim=True) if repeated else x
+
+
+def _given_padding(layer: nn.Conv2D) -> list:
+    padding = layer._padding
+    return [padding] * 2 if isinstance(padding, (str, int)) else list(padding)
+
+
+def _padding(size: int, kernel: int, stride: int, padding: str | int) -> tuple[int, int]:
+    """Return the zeros before and after an axis."""
+    if padding != "same":
+        return padding, padding
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
