@@ -148,7 +148,7 @@ def leaky_relu(x: Traced | Tensor, negative_slope: float = 0.01) -> Traced | Ten
     """
     if not isinstance(x, Traced):
         return F.leaky_relu(x, negative_slope)
-    slopes = (x.value > 0).astype(x.value.dtype) * (1 - negative_slope) + negative_slope
+    slopes = (x.value >= 0).astype(x.value.dtype) * (1 - negative_slope) + negative_slope
     return Traced(F.leaky_relu(x.value, negative_slope), (x, lambda g: g * slopes))
 
 
@@ -209,10 +209,11 @@ def input_gradient(function: Callable, x: Tensor, scale: float = 1.0) -> Tensor:
     try:
         end = function(start)
     except (AttributeError, TypeError, ValueError) as error:
-        if Traced.__name__ not in str(error):
+        reason = next((line.strip() for line in str(error).splitlines() if Traced.__name__ in line), None)
+        if reason is None:
             raise
         raise InputError(
-            f"This critic's gradient cannot be written out: {str(error).strip().splitlines()[-1]} Write its forward "
+            f"This critic's gradient cannot be written out: {reason} Write its forward "
             "pass with the functions of ppsci_gan.traced, or set LOSS.penalty_gradient=autograd."
         ) from error
     gradients = {end: paddle.full_like(end.value, scale)}
@@ -243,7 +244,11 @@ def _elementwise(value: Tensor, *sources: tuple) -> Traced:
     """Trace a step whose arguments were broadcast to its result's shape."""
     return Traced(
         value,
-        *((x, lambda g, x=x, pullback=pullback: _sum_to(pullback(g), x.shape)) for x, pullback in sources if isinstance(x, Traced)),
+        *(
+            (x, lambda g, x=x, pullback=pullback: _sum_to(pullback(g), x.shape))
+            for x, pullback in sources
+            if isinstance(x, Traced)
+        ),
     )
 
 

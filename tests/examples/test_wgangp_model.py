@@ -165,6 +165,70 @@ CRITICS = [
 ]
 
 
+def critic_of(model, network, settings, dtype):
+    """Make a critic whose biases, scales and offsets are no longer zeros and ones."""
+    paddle.seed(0)
+    keys = ("score", "class_logits")[: 1 + ("use_label" in settings)]
+    critic = getattr(model, network)(("data",), keys, 4, **settings)
+    for parameter in critic.parameters():
+        parameter.set_value(parameter + 0.1 * paddle.randn(parameter.shape))
+    return critic.to(dtype=dtype)
+
+
+def loss_and_gradients(critic, size, dtype, penalty_gradient):
+    """Return the whole critic loss on a fixed batch and its gradients by parameter."""
+    critic.clear_gradients(set_to_zero=False)
+    objective = losses.WassersteinGP(critic, penalty_gradient=penalty_gradient)
+    real, fake = (paddle.to_tensor(image((3, size), seed, dtype)) for seed in (0, 1))
+    paddle.seed(5)
+    batch = {"real_data": real, "fake_data": fake, "update": 0}
+    loss = objective.critic_loss(batch, {"labels": paddle.arange(3)})["loss"]
+    loss.backward()
+    gradients = {name: p.grad.numpy() for name, p in critic.named_parameters() if p.grad is not None}
+    return loss.item(), gradients
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-10), ("float32", 3e-6)])
+@pytest.mark.parametrize(("network", "size", "settings"), CRITICS)
+def test_explicit_penalty_equals_autograds(model, network, size, settings, dtype, tolerance):
+    critic = critic_of(model, network, settings, dtype)
+    expected, gradients = loss_and_gradients(critic, size, dtype, "autograd")
+    found, explicit = loss_and_gradients(critic, size, dtype, "explicit")
+    assert found == pytest.approx(expected, rel=tolerance)
+    assert explicit.keys() == gradients.keys()
+    for name, gradient in gradients.items():
+        assert np.abs(explicit[name] - gradient).max() <= tolerance * np.abs(gradient).max(), name
+
+
+def kernels_launched(function):
+    """Return the names of the kernels that ran, from Paddle's own record."""
+    profiler = paddle.profiler.Profiler(
+        targets=[paddle.profiler.ProfilerTarget.CPU], on_trace_ready=lambda profiler: None
+    )
+    profiler.start()
+    function()
+    profiler.stop()
+    waiting, names = list(profiler.profiler_result.get_data().values()), set()
+    while waiting:
+        event = waiting.pop()
+        waiting += event.children_node
+        names.add(event.name)
+    return {name.removesuffix(" kernel launch") for name in names if name.endswith(" kernel launch")}
+
+
+@pytest.mark.parametrize(("network", "size", "settings"), CRITICS)
+def test_explicit_penalty_runs_no_second_order_operator(model, network, size, settings):
+    critic = critic_of(model, network, settings, "float32")
+    called = {
+        how: kernels_launched(lambda how=how: loss_and_gradients(critic, size, "float32", how))
+        for how in ("autograd", "explicit")
+    }
+    second_order = {how: {name for name in names if "double" in name} for how, names in called.items()}
+    assert "matmul_grad" in called["explicit"]
+    assert not second_order["explicit"]
+    assert any("relu_double_grad" in name for name in second_order["autograd"])  # the record would have shown it
+
+
 @pytest.mark.parametrize(("network", "size", "settings"), CRITICS)
 def test_penalty_reaches_every_critics_parameters(model, float64, network, size, settings):
     """Along a random direction, against a central difference.
