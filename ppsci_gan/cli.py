@@ -106,5 +106,5 @@ def _check(config: DictConfig) -> None:
 def _set_up(config: DictConfig) -> None:
     logger.init_logger("ppsci", os.path.join(config.output_dir, f"{config.mode}.log"), config.log_level)
     device.tune_cpu()
-    logger.info(f"device={config.device}: running on {device.select(config.device)}")
+    logger.info(f"device={config.device}: running on {device.select(config.device)}, {device.reason(config.device)}")
     misc.set_random_seed(config.seed)

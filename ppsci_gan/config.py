@@ -23,6 +23,8 @@ from pydantic import NonNegativeInt
 from pydantic import PositiveFloat
 from pydantic import PositiveInt
 from pydantic import ValidationError
+from pydantic import ValidationInfo
+from pydantic import field_validator
 from pydantic import model_validator
 
 from ppsci_gan import device
@@ -38,6 +40,7 @@ def _device(name: str) -> str:
     return name
 
 
+Device = Annotated[str, AfterValidator(_device)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Keys = Annotated[list[str], Field(min_length=1)]
 Families = Annotated[list[Literal[tuple(scoring.FAMILIES)]], Field(min_length=1)]
@@ -45,9 +48,7 @@ Families = Annotated[list[Literal[tuple(scoring.FAMILIES)]], Field(min_length=1)
 
 # Keys of ppsci that must keep their default.
 NOT_SUPPORTED = {
-    "use_amp": "mixed precision is not supported yet; leave it false.",
     "to_static": "the gradient penalty runs in dynamic mode only; leave it false.",
-    "TRAIN.update_freq": "gradient accumulation is not supported yet; leave it 1.",
     "TRAIN.swa.use_swa": "the generator's average is TRAIN.ema; leave it false.",
 }
 
@@ -97,6 +98,7 @@ class Loss(Strict):
     penalty_target: NonNegativeFloat
     penalty_one_sided: bool
     penalty_interval: PositiveInt
+    penalty_gradient: Literal["auto", "autograd", "explicit"]
     acgan_scale: NonNegativeFloat = 0.0
     acgan_scale_g: NonNegativeFloat = 0.0
 
@@ -152,7 +154,7 @@ class Train(Strict):
     lr_scheduler_dis: Schedule
     ema: Average
     swa: Swa
-    update_freq: Literal[1]
+    update_freq: PositiveInt
     checkpoint_path: str | None = None
     pretrained_gen_model_path: str | None = None
     pretrained_dis_model_path: str | None = None
@@ -180,14 +182,28 @@ class Eval(ppsci_config.EvalConfig, Strict):
     pretrained_model_path: None = None
 
 
+# The device that an engine of inference is for.
+ENGINES = {"tensorrt": "gpu", "mkldnn": "cpu"}
+
+
 class Infer(ppsci_config.InferConfig, Strict):
     """``INFER``."""
 
+    device: Device
     num_images: PositiveInt
     batch_size: PositiveInt
     with_onnx: bool
     pretrained_gen_model_path: str | None = None
     pretrained_model_path: None = None
+
+    @field_validator("engine")
+    @classmethod
+    def engine_check(cls, engine: str, info: ValidationInfo) -> str:
+        """In place of ppsci's, which knows no ``auto`` and no index."""
+        kind = info.data.get("device", "auto").split(":")[0]
+        if engine in ENGINES and kind not in ("auto", ENGINES[engine]):
+            raise ValueError(f"it runs on {ENGINES[engine]}, not on {kind}; add device={ENGINES[engine]}.")
+        return engine
 
 
 class Visual(Strict):
@@ -200,9 +216,11 @@ class Config(ppsci_config.SolverConfig, Strict):
     """The whole configuration of a WGAN-GP example."""
 
     output_dir: str
-    device: Annotated[str, AfterValidator(_device)]
+    device: Device
     seed: Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy takes
-    use_amp: Literal[False]
+    use_amp: bool
+    amp_level: Literal["O1", "O2"]
+    amp_dtype: Literal["float16", "bfloat16"]
     to_static: Literal[False]
     wandb_config: dict[str, Any] = {}
     MODEL: Model

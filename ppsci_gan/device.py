@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,10 @@ from ppsci_gan.errors import InputError
 
 PATTERN = re.compile(r"(auto|cpu|gpu|npu|xpu)(?::(\d+))?")
 NAMES = "write auto, cpu, gpu, npu or xpu, with an optional :index, such as gpu:0"
+
+PREFERENCE = ("npu", "gpu", "xpu", "cpu")  # of device=auto
+
+_VARIABLES = ("CUSTOM_DEVICE_ROOT", "ASCEND_HOME_PATH", "ASCEND_TOOLKIT_HOME", "CUDA_VISIBLE_DEVICES")
 
 _MISSING = {
     "gpu": "install the GPU build (paddlepaddle-gpu) and check that nvidia-smi shows the card",
@@ -66,7 +71,7 @@ def select(name: str = "auto") -> str:
         raise InputError(f"device={name}: {NAMES}.")
     kind = match.group(1)
     if kind == "auto":
-        kind = next(kind for kind in ("npu", "gpu", "xpu", "cpu") if count(kind))
+        kind = next(kind for kind in PREFERENCE if count(kind))
     launched = os.environ.get(f"FLAGS_selected_{kind}s") or "0"  # paddle.distributed.launch's choice for this rank
     index = int(match.group(2) or launched.split(",")[0])
     if count(kind) <= index and kind != "cpu":
@@ -74,6 +79,53 @@ def select(name: str = "auto") -> str:
         raise InputError(f"device={name}: {kind}:{index} is not available, {found}. device=auto takes what there is.")
     paddle.device.set_device("cpu" if kind == "cpu" else f"{kind}:{index}")
     return paddle.device.get_device()
+
+
+def reason(name: str) -> str:
+    """Say why a device was selected.
+
+    Args:
+        name: What ``select`` was given.
+
+    Examples:
+        >>> from ppsci_gan import device
+        >>> device.reason("cpu")
+        'as asked for'
+    """
+    if not name.startswith("auto"):
+        return "as asked for"
+    found = {kind: count(kind) for kind in PREFERENCE}
+    return f"the first of {', '.join(f'{kind} ({number} here)' for kind, number in found.items())}"
+
+
+def missing_second_order_kernels() -> list[str]:
+    """Return which kernels of a twice differentiated critic the current device lacks.
+
+    Examples:
+        >>> from ppsci_gan import device
+        >>> device.select("cpu")
+        'cpu'
+        >>> device.missing_second_order_kernels()
+        []
+    """
+    return [name for name in ("conv2d_double_grad", "matmul_double_grad") if not has_kernel(name)]
+
+
+def has_kernel(name: str) -> bool:
+    """Whether the current device has a kernel of its own; a plug-in without falls back to the CPU's, or fails.
+
+    Args:
+        name: Such as ``conv2d_grad``.
+
+    Examples:
+        >>> from ppsci_gan import device
+        >>> device.has_kernel("no_such_kernel")
+        False
+    """
+    kind = paddle.device.get_device().split(":")[0]
+    kernels = paddle.base.core._get_registered_phi_kernels().get(name, [])
+    # Such as "(GPUDNN, Undefined(AnyLayout), float32)" for a GPU.
+    return any(kernel.lower().startswith(f"({kind}") for kernel in kernels)
 
 
 def usable_cores() -> int:
@@ -132,3 +184,48 @@ def _users_environment() -> Mapping[str, str]:
 def _is_amd() -> bool:
     cpuinfo = Path("/proc/cpuinfo")
     return cpuinfo.is_file() and "AuthenticAMD" in cpuinfo.read_text()
+
+
+def _report() -> list[str]:
+    import ppsci
+
+    from ppsci_gan import __version__
+    from ppsci_gan import memory
+    from ppsci_gan import operators
+
+    used = paddle.device.get_device()
+    lines = [
+        f"Python {platform.python_version()}, Paddle {paddle.__version__}, paddlesci {ppsci.__version__}, "
+        f"ppsci-gan {__version__}",
+        *(f"{kind}: {count(kind)}" for kind in PREFERENCE),
+        f"cores: {usable_cores()}",
+        *(f"{name}={os.environ[name]}" for name in _VARIABLES if os.environ.get(name)),
+        "",
+        f"On {used}:",
+        *operators.table(),
+        f"ok: has this kernel; ok*: right, but by other kernels{' or the CPU' * (used.startswith('npu'))}; missing: fails",
+        "",
+        f"memory: {memory.total_mb()} MB, most used so far {memory.peak_mb()} MB",
+    ]
+    missing = missing_second_order_kernels()
+    lines.append(
+        f"gradient penalty: {'explicit, as there is no ' + ' and no '.join(missing) if missing else 'autograd'} "
+        "(LOSS.penalty_gradient=auto)"
+    )
+    return lines
+
+
+def _main(name: str) -> None:
+    tune_cpu()
+    select(name)
+    print("\n".join(_report()))
+
+
+if __name__ == "__main__":
+    import argparse
+
+    from ppsci_gan.cli import explain_errors
+
+    parser = argparse.ArgumentParser(description="What this machine has for training: devices, versions, operators.")
+    parser.add_argument("name", nargs="?", default="auto", help="auto, cpu, gpu, npu or xpu, with an optional :index")
+    explain_errors(_main)(**vars(parser.parse_args()))

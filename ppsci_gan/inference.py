@@ -17,6 +17,7 @@ from paddle import inference
 from ppsci.utils import logger
 
 from ppsci_gan import device
+from ppsci_gan.config import ENGINES
 from ppsci_gan.errors import InputError
 from ppsci_gan.files import atomic
 
@@ -44,6 +45,11 @@ class GeneratorPredictor(GeneralPredictor):
                     f"{path}: no such file. Export the generator first, with mode=export and the same "
                     "INFER.export_path."
                 )
+        kind, _, index = device.select(cfg.INFER.device).partition(":")
+        if kind != ENGINES.get(cfg.INFER.engine, kind):
+            raise InputError(f"INFER.engine={cfg.INFER.engine} does not run on {kind}; choose another engine.")
+        cfg = cfg.copy()
+        cfg.INFER.device, cfg.INFER.gpu_id = kind, int(index or 0)
         with self._explain_failure():
             super().__init__(cfg)
 

@@ -10,7 +10,9 @@ import paddle
 import paddle.nn.functional as F
 from paddle import Tensor
 from paddle import nn
+from ppsci.utils import logger
 
+from ppsci_gan import device
 from ppsci_gan import traced
 
 
@@ -164,6 +166,8 @@ class WassersteinGP:
         penalty_one_sided: Whether norms below the target are left alone.
         penalty_interval: Apply the penalty at every k-th critic update only, times k (lazy regularisation, Karras et
             al. 2020, arXiv:1912.04958, appendix B).
+        penalty_gradient: How the critic's gradient is computed: ``autograd``; ``explicit``, by first-order operators
+            only (see ``ppsci_gan.traced``); ``auto``: explicit where the device lacks second-order kernels.
         acgan_scale: Factor of the classifier's loss in the critic's.
         acgan_scale_g: Factor of the classifier's loss in the generator's.
 
@@ -183,6 +187,7 @@ class WassersteinGP:
         penalty_target: float = 1.0,
         penalty_one_sided: bool = False,
         penalty_interval: int = 1,
+        penalty_gradient: str = "auto",
         acgan_scale: float = 1.0,
         acgan_scale_g: float = 0.1,
     ):
@@ -191,6 +196,10 @@ class WassersteinGP:
         self.penalty_target = penalty_target
         self.penalty_one_sided = penalty_one_sided
         self.penalty_interval = penalty_interval
+        self.penalty_explicit = penalty_gradient == "explicit"
+        if penalty_gradient == "auto" and (missing := device.missing_second_order_kernels()):
+            self.penalty_explicit = True
+            logger.info(f"LOSS.penalty_gradient=auto: explicit, as this device has no {' and no '.join(missing)}.")
         self.acgan_scale = acgan_scale
         self.acgan_scale_g = acgan_scale_g
 
@@ -220,6 +229,7 @@ class WassersteinGP:
                 self.penalty_weight * self.penalty_interval,
                 self.penalty_target,
                 self.penalty_one_sided,
+                self.penalty_explicit,
             )
             loss = loss + terms["penalty"]
         if "class_logits" in judged:

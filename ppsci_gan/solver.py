@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
-import resource
 import signal
 import sys
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -23,38 +22,23 @@ import ppsci
 from omegaconf import DictConfig
 from paddle import Tensor
 from paddle import nn
-from ppsci.utils import ema
 from ppsci.utils import logger
 from ppsci.utils import misc
 
 from ppsci_gan import device
 from ppsci_gan import latent
+from ppsci_gan import memory
+from ppsci_gan import precision
+from ppsci_gan import probe
 from ppsci_gan import weights
+from ppsci_gan.average import GeneratorAverage
 from ppsci_gan.data.batches import shuffled_batches
 from ppsci_gan.errors import InputError
+from ppsci_gan.phases import Batch
+from ppsci_gan.phases import Phase
+from ppsci_gan.phases import Updates
+from ppsci_gan.precision import Precision
 from ppsci_gan.scalars import Scalars
-
-
-class Phase(NamedTuple):
-    """A part of an iteration, in which one player learns.
-
-    Attributes:
-        name: Such as ``critic``; the constraint of this name, if there is one, gives the real data.
-        player: The network whose parameters are updated.
-        optimizer: Its optimizer.
-        loss: Maps (output_dict, label_dict, weight_dict) to a dict of scalars: ``loss`` is minimised, the others are
-            logged. output_dict holds the constraint's outputs, the generator's ``fake_data`` and ``update``, how many
-            updates this phase had before.
-        batch_size: Number of generated samples.
-        updates: Updates per iteration.
-    """
-
-    name: str
-    player: nn.Layer
-    optimizer: paddle.optimizer.Optimizer
-    loss: ppsci.loss.FunctionalLoss
-    batch_size: int
-    updates: int = 1
 
 
 class Score(NamedTuple):
@@ -86,18 +70,6 @@ class Players(ppsci.arch.ModelList):
             if set(model.input_keys) <= set(x):
                 outputs.update(model(x))
         return outputs
-
-
-class GeneratorAverage(ema.ExponentialMovingAverage):
-    """ppsci's moving average, extended to the buffers: batch-norm statistics must match the averaged weights."""
-
-    @paddle.no_grad()
-    def update(self):
-        """Move the average one step towards the generator."""
-        for name, value in itertools.chain(self.model.named_parameters(), self.model.named_buffers()):
-            if paddle.is_floating_point(value):
-                self._update_fn_(self.params_shadow[name], value, self.n_avg)
-        self.n_avg += 1
 
 
 class AdversarialSolver(ppsci.solver.Solver):
@@ -148,11 +120,17 @@ class AdversarialSolver(ppsci.solver.Solver):
         self.seed = cfg.seed
         self.sample_freq = cfg.TRAIN.sample_freq
         self.num_fixed = cfg.VIS.num_images
-        self.ema_model = GeneratorAverage(generator, cfg.TRAIN.ema.decay) if cfg.TRAIN.ema.use_ema else None
+        self.ema_model = None
+        if cfg.TRAIN.ema.use_ema:
+            self.ema_model = GeneratorAverage(generator, cfg.TRAIN.ema.decay, self._optimizer_of(generator))
         self.best: dict[str, float | None] = {"raw": None, "averaged": None}
         self.train_epoch_func = train_epoch
         self.interrupted = False
         self.scalars = Scalars(Path(self.output_dir, "scalars.jsonl"))
+        self.precision = Precision(cfg.use_amp and bool(phases), cfg.amp_level, cfg.amp_dtype)
+        for phase in phases:
+            self.precision.prepare(phase.player, phase.optimizer)
+        self.updates = Updates(generator, phases, self.precision, cfg.TRAIN.update_freq)
         if self.resume_path is not None:
             self.load_checkpoint(self.resume_path)
 
@@ -161,6 +139,12 @@ class AdversarialSolver(ppsci.solver.Solver):
         self.device = device.select(cfg.device)
         # ppsci would load these itself, by unpickling and without the random states.
         self.resume_path, self.checkpoint_path, self.pretrained_model_path = cfg.TRAIN.checkpoint_path, None, None
+        # Two players need two loss scalers; Precision has them.
+        self.use_amp = False
+
+    def autocast_context_manager(self, enable: bool, level: str = "O1") -> AbstractContextManager:
+        """Return the context in which ppsci evaluates and predicts: full precision, unless the weights are half."""
+        return self.precision.autocast_for_evaluation()
 
     # --- training ---
 
@@ -172,6 +156,7 @@ class AdversarialSolver(ppsci.solver.Solver):
         """
         self.max_steps = self.epochs * self.iters_per_epoch
         self._open_data()
+        self._try_step()
         self.scalars.drop_after(self.global_step)
         self.model.train()
         logger.info(f"Training from iteration {self.global_step} to {self.max_steps}, into {self.output_dir}")
@@ -189,64 +174,49 @@ class AdversarialSolver(ppsci.solver.Solver):
         self.scalars.plot(self.output_dir)
         logger.message(f"Curves, samples and checkpoints: {self.output_dir}")
 
+    def _try_step(self) -> None:
+        """Make sure that the device can do what an iteration takes; nothing is left of it."""
+        with probe.tried(self.model, self.precision.name):
+            for phase in self.phases:
+                with self.updates.only_learning(phase.player):
+                    self.updates.backward(phase, 0, self._batch_of(phase.name, np.arange(2)), num_samples=2)
+
     def run_iteration(self) -> dict[str, Tensor]:
         """Run every phase once; returns its terms by ``<phase>/<term>``, still on the device."""
         misc.set_random_seed(self._iteration_seed())
         terms: dict[str, Tensor] = {}
         for phase in self.phases:
-            with self._only_learning(phase.player):
-                for update in range(phase.updates):
-                    losses = self._update(phase, self.global_step * phase.updates + update)
-            terms.update({f"{phase.name}/{name}": value.detach() for name, value in losses.items()})
-            if _scheduler(phase):
-                _scheduler(phase).step()
+            for update in range(phase.updates):
+                number = self.global_step * phase.updates + update
+                losses = self.updates.update(phase, number, lambda phase=phase: self._real_batch(phase.name))
+            terms.update({f"{phase.name}/{name}": value for name, value in losses.items()})
+            if phase.scheduler:
+                phase.scheduler.step()
         if self.ema_model is not None and (self.global_step + 1) % self.avg_freq == 0:
             self.ema_model.update()
         self.global_step += 1
         return terms
 
-    def _update(self, phase: Phase, number: int) -> dict[str, Tensor]:
-        output_dict, label_dict, weight_dict = self._real_batch(phase.name)
-        inputs = latent.sample(self.generator, phase.batch_size, label_dict.get("labels"))
-        with paddle.set_grad_enabled(phase.player is self.generator):
-            output_dict.update(self.generator(inputs))
-        label_dict = {**label_dict, **{k: v for k, v in inputs.items() if k == "labels"}}
-        losses = phase.loss({**output_dict, "update": number}, label_dict, weight_dict)
-        losses["loss"].backward()
-        phase.optimizer.step()
-        phase.optimizer.clear_grad(set_to_zero=False)
-        return losses
+    def _optimizer_of(self, player: nn.Layer) -> paddle.optimizer.Optimizer | None:
+        return next((phase.optimizer for phase in self.phases if phase.player is player), None)
 
-    def _real_batch(self, name: str):
-        if name not in (self.constraint or {}):
+    def _real_batch(self, name: str) -> Batch:
+        return self._batch_of(name, next(self.order[name])) if name in self.order else ({}, {}, {})
+
+    def _batch_of(self, name: str, indices: np.ndarray) -> Batch:
+        """Return the samples of a phase's constraint as its critic is to see them."""
+        if name not in self.order:
             return {}, {}, {}
         constraint = self.constraint[name]
-        input_dict, label_dict, weight_dict = next(constraint.data_iter)
+        input_dict, label_dict, weight_dict = _to_tensors(constraint.data_loader.dataset[indices])
         return {key: expr(input_dict) for key, expr in constraint.output_expr.items()}, label_dict, weight_dict
-
-    @contextmanager
-    def _only_learning(self, player: nn.Layer) -> Iterator[None]:
-        """Ask for no gradient of the other players' parameters."""
-        frozen = [
-            parameter
-            for other in self.model.model_list
-            if other is not player
-            for parameter in other.parameters()
-            if not parameter.stop_gradient
-        ]
-        for parameter in frozen:
-            parameter.stop_gradient = True
-        try:
-            yield
-        finally:
-            for parameter in frozen:
-                parameter.stop_gradient = False
 
     def _iteration_seed(self) -> int:
         # Mixed, because neighbouring seeds of a generator may give related streams.
         return int(np.random.SeedSequence([self.seed, self.rank, self.global_step]).generate_state(1)[0])
 
     def _open_data(self) -> None:
+        self.order = {}
         for phase in self.phases:
             if phase.name in (self.constraint or {}):
                 constraint = self.constraint[phase.name]
@@ -256,9 +226,10 @@ class AdversarialSolver(ppsci.solver.Solver):
                         f"TRAIN.batch_size={phase.batch_size} is more than the data set has, {len(dataset)} samples: "
                         "choose a smaller one."
                     )
-                start = self.global_step * phase.updates
-                order = shuffled_batches(len(dataset), phase.batch_size, self.seed, start, self.rank, self.world_size)
-                constraint.data_iter = (_to_tensors(dataset[indices]) for indices in order)
+                start = self.global_step * phase.updates * self.updates.accumulate
+                self.order[phase.name] = shuffled_batches(
+                    len(dataset), phase.batch_size, self.seed, start, self.rank, self.world_size
+                )
 
     @contextmanager
     def _catch_interrupt(self) -> Iterator[None]:
@@ -329,14 +300,18 @@ class AdversarialSolver(ppsci.solver.Solver):
         """
         names = list(dict.fromkeys(name for row in terms for name in row))
         values = {name: float(paddle.stack([row[name] for row in terms if name in row]).mean()) for name in names}
-        bad = [name for name, value in values.items() if not np.isfinite(value)]
+        scalers = {name: scaler for name, scaler in self.updates.scalers.items() if scaler.enabled}
+        # A loss that overflows float16 is no end: its scaler skips the update and tries a smaller scale.
+        bad = [name for name, value in values.items() if not np.isfinite(value) and name.split("/")[0] not in scalers]
         if bad:
             raise FloatingPointError(
                 f"{', '.join(bad)} is no longer finite at iteration {self.global_step}. Go on from the last checkpoint "
                 f"in {self.output_dir}/checkpoints with a smaller TRAIN.lr_scheduler_gen.learning_rate."
             )
+        for name, scaler in scalers.items():
+            values.update({f"{name}/loss_scale": scaler.scale, f"{name}/skipped": scaler.skipped})
         images = sum(phase.updates * phase.batch_size for phase in self.phases if phase.name in (self.constraint or {}))
-        per_second = images * self.world_size * len(terms) / seconds
+        per_second = images * self.updates.accumulate * self.world_size * len(terms) / seconds
         remaining = timedelta(seconds=int((self.max_steps - self.global_step) * seconds / len(terms)))
         rates = {f"lr/{phase.name}": phase.optimizer.get_lr() for phase in self.phases}
         epoch, iteration = divmod(self.global_step - 1, self.iters_per_epoch)
@@ -344,7 +319,7 @@ class AdversarialSolver(ppsci.solver.Solver):
             f"[Train][Epoch {epoch + 1}/{self.epochs}][Iter {iteration + 1}/{self.iters_per_epoch}] "
             f"lr: {self.phases[0].optimizer.get_lr():.2e}, "
             + ", ".join(f"{name}: {value:.4g}" for name, value in values.items())
-            + f", {per_second:.0f} images/s, memory: {_memory_mb()} MB, eta: {remaining}"
+            + f", {per_second:.0f} images/s, memory: {memory.peak_mb()} MB, eta: {remaining}"
         )
         self._write_scalars({**values, **rates, "images_per_second": per_second})
 
@@ -365,8 +340,10 @@ class AdversarialSolver(ppsci.solver.Solver):
         if self.rank != 0:
             return
         averaged = averaged and self.ema_model is not None
-        tensors = {f"{n}/{k}": v for n, player in self.players.items() for k, v in player.state_dict().items()}
+        tensors = {}
         for phase in self.phases:
+            values = phase.player.state_dict()
+            tensors.update({f"{phase.name}/{k}": precision.full(v, phase.optimizer) for k, v in values.items()})
             moments = weights.optimizer_state(phase.optimizer, phase.player)
             tensors.update({f"optimizer/{phase.name}/{k}": v for k, v in moments.items()})
         state: dict[str, Any] = {
@@ -374,7 +351,8 @@ class AdversarialSolver(ppsci.solver.Solver):
             "seed": self.seed,
             "best": self.best,
             "use": {"generator": "averaged" if averaged else "generator"},
-            "schedulers": {p.name: _scheduler(p).state_dict() for p in self.phases if _scheduler(p)},
+            "schedulers": {phase.name: phase.scheduler.state_dict() for phase in self.phases if phase.scheduler},
+            "scalers": self.updates.state_dict(),
         }
         if self.ema_model is not None:
             tensors.update({f"averaged/{k}": v for k, v in self.ema_model.params_shadow.items()})
@@ -402,12 +380,13 @@ class AdversarialSolver(ppsci.solver.Solver):
         for name, player in self.players.items():
             arrays = _below(f"{name}/", tensors)
             weights.check(player, arrays, path, "MODEL.gen_net" if player is self.generator else "MODEL.dis_net")
-            player.set_state_dict(_tensors(arrays))
+            precision.load(player, _tensors(arrays), self._optimizer_of(player))
         for phase in self.phases:
             moments = _below(f"optimizer/{phase.name}/", tensors)
             weights.set_optimizer_state(phase.optimizer, phase.player, moments)
-            if _scheduler(phase):
-                _scheduler(phase).set_state_dict(state["schedulers"][phase.name])
+            if phase.scheduler:
+                phase.scheduler.set_state_dict(state["schedulers"][phase.name])
+        self.updates.set_state_dict(state.get("scalers", {}))
         if self.ema_model is not None:
             arrays = _below("averaged/", tensors)
             if not arrays:
@@ -449,14 +428,3 @@ def _tensors(arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
 
 def _below(prefix: str, values: dict[str, Any]) -> dict[str, Any]:
     return {name[len(prefix) :]: value for name, value in values.items() if name.startswith(prefix)}
-
-
-def _scheduler(phase: Phase) -> paddle.optimizer.lr.LRScheduler | None:
-    rate = phase.optimizer._learning_rate
-    return rate if isinstance(rate, paddle.optimizer.lr.LRScheduler) else None
-
-
-def _memory_mb() -> int:
-    if paddle.device.get_device() == "cpu":
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    return paddle.device.max_memory_allocated() >> 20

@@ -337,7 +337,7 @@ def optimizer_state(optimizer: paddle.optimizer.Optimizer, model: nn.Layer) -> d
     """
     state, named = optimizer.state_dict(), {}
     for name, parameter in model.named_parameters():
-        prefix = f"{parameter.name}_"
+        prefix = f"{_updated(parameter, optimizer)}_"
         named.update({f"{name}/{key[len(prefix) :]}": value for key, value in state.items() if key.startswith(prefix)})
     return named
 
@@ -350,7 +350,7 @@ def set_optimizer_state(optimizer: paddle.optimizer.Optimizer, model: nn.Layer, 
         model: The network whose parameters it updates.
         arrays: Arrays by ``<parameter>/<slot>``.
     """
-    paddle_names = {name: parameter.name for name, parameter in model.named_parameters()}
+    paddle_names = {name: _updated(parameter, optimizer) for name, parameter in model.named_parameters()}
     state = {}
     for key, value in arrays.items():
         name, slot = key.rsplit("/", 1)
@@ -358,6 +358,11 @@ def set_optimizer_state(optimizer: paddle.optimizer.Optimizer, model: nn.Layer, 
     if isinstance(optimizer._learning_rate, paddle.optimizer.lr.LRScheduler):
         state["LR_Scheduler"] = optimizer._learning_rate.state_dict()
     optimizer.set_state_dict(state)
+
+
+def _updated(parameter: paddle.Tensor, optimizer: paddle.optimizer.Optimizer) -> str:
+    """Return Paddle's name of what the optimizer updates: of a half-precision parameter its float32 master."""
+    return optimizer._master_weights.get(parameter.name, parameter).name
 
 
 def _part_of(tensors: dict[str, np.ndarray], part: str, file: Path) -> dict[str, np.ndarray]:

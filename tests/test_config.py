@@ -151,6 +151,7 @@ NOT_POSITIVE = [
     "TRAIN.batch_size",
     "TRAIN.gen_batch_multiple",
     "TRAIN.n_critic",
+    "TRAIN.update_freq",
     "TRAIN.eval_freq",
     "TRAIN.start_eval_epoch",
     "TRAIN.ema.avg_freq",
@@ -189,9 +190,7 @@ OUT_OF_RANGE = (
         ("TRAIN.ema.decay", 1.0),
         ("TRAIN.lr_scheduler_gen.learning_rate", float("inf")),
         ("LOSS.penalty_weight", float("nan")),
-        ("TRAIN.update_freq", 2),
         ("TRAIN.swa.use_swa", True),
-        ("use_amp", True),
         ("to_static", True),
         ("mode", "evaluate"),
         ("device", "tpu"),
@@ -200,6 +199,9 @@ OUT_OF_RANGE = (
         ("MODEL.gen_net.input_keys", []),
         ("DATA.name", "moons"),
         ("INFER.engine", "torch"),
+        ("amp_level", "O3"),
+        ("amp_dtype", "half"),
+        ("LOSS.penalty_gradient", "analytic"),
     ]
 )
 OF_ANOTHER_TYPE = [

@@ -14,12 +14,12 @@ from hydra import compose
 from hydra import initialize_config_dir
 
 from ppsci_gan import weights
+from ppsci_gan.average import GeneratorAverage
 from ppsci_gan.errors import InputError
 from ppsci_gan.files import REPOSITORY
 from ppsci_gan.losses import WassersteinGP
+from ppsci_gan.phases import Phase
 from ppsci_gan.solver import AdversarialSolver
-from ppsci_gan.solver import GeneratorAverage
-from ppsci_gan.solver import Phase
 from ppsci_gan.solver import Score
 
 TINY = [

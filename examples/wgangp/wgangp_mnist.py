@@ -25,9 +25,9 @@ from ppsci_gan.inference import GeneratorPredictor
 from ppsci_gan.inference import write_report
 from ppsci_gan.losses import WassersteinGP
 from ppsci_gan.metrics.report import report
+from ppsci_gan.phases import Phase
 from ppsci_gan.scoring import Protocol
 from ppsci_gan.solver import AdversarialSolver
-from ppsci_gan.solver import Phase
 
 IMAGE_SHAPE = (1, 28, 28)
 

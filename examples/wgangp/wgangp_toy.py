@@ -26,8 +26,8 @@ from ppsci_gan.metrics.modes import mode_scores
 from ppsci_gan.metrics.neighbours import coverage
 from ppsci_gan.metrics.report import report
 from ppsci_gan.metrics.sliced_wasserstein import sliced_wasserstein
+from ppsci_gan.phases import Phase
 from ppsci_gan.solver import AdversarialSolver
-from ppsci_gan.solver import Phase
 from ppsci_gan.solver import Score
 
 

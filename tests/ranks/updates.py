@@ -1,0 +1,101 @@
+"""Gradients of one update of every player from this rank's part of a batch; rank 0 writes them as npz.
+
+Run by paddle.distributed.launch, or alone for the whole batch: ``updates.py FILE``.
+"""
+
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import paddle
+import paddle.distributed as dist
+
+from ppsci_gan import distributed
+from ppsci_gan.files import REPOSITORY
+from ppsci_gan.losses import WassersteinGP
+
+sys.path.insert(0, str(REPOSITORY / "examples" / "wgangp"))
+import model  # noqa: E402
+
+BATCH = 8
+
+
+def part(name: str, *shape: int) -> paddle.Tensor:
+    """Return this rank's rows of a fixed array."""
+    rows = np.random.default_rng(len(name)).standard_normal((BATCH, *shape))
+    return paddle.to_tensor(rows[dist.get_rank() :: dist.get_world_size()])
+
+
+def critic_gradients(critic, size: int) -> dict[str, np.ndarray]:
+    """Return those of the whole critic loss, penalty and classifier included."""
+    real_rand, paddle.rand = paddle.rand, lambda shape, dtype: paddle.nn.functional.sigmoid(part("factor", *shape[1:]))
+    batch = {"real_data": part("real", size), "fake_data": part("generated", size), "update": 0}
+    labels = {"labels": (part("labels") * 100).astype("int64") % 10}
+    WassersteinGP(critic).critic_loss(batch, labels)["loss"].backward()
+    paddle.rand = real_rand
+    return averaged(critic)
+
+
+def generator_gradients(generator, critic) -> dict[str, np.ndarray]:
+    """Return those of the generator loss, and the running statistics after it."""
+    distributed.synchronise_batch_norm(generator)
+    inputs = {"noise": part("noise", 128), "labels": (part("labels") * 100).astype("int64") % 10}
+    outputs = generator({key: inputs[key] for key in generator.input_keys})
+    WassersteinGP(critic).generator_loss(outputs, inputs)["loss"].backward()
+    statistics = {f"{name} (buffer)": value.numpy() for name, value in generator.named_buffers()}
+    generator.eval()  # then without a look at the other ranks
+    evaluated = generator({key: value[:1] for key, value in inputs.items() if key in generator.input_keys})
+    assert np.isfinite(evaluated["fake_data"].numpy()).all()
+    return {**averaged(generator), **statistics}
+
+
+def averaged(network) -> dict[str, np.ndarray]:
+    distributed.average_gradients(network.parameters())
+    return {name: value.grad.numpy() for name, value in network.named_parameters() if value.grad is not None}
+
+
+def main(file: str):
+    paddle.device.set_device(sys.argv[2] if len(sys.argv) > 2 else "cpu")
+    distributed.start()
+    paddle.set_default_dtype("float64")  # so that only a mistake can make a difference
+    paddle.seed(0)
+    image, score, classes = ("data",), ("score",), ("score", "class_logits")
+    conditional = model.WganGpCifar10Discriminator(image, classes, dim=4, use_label=True, normalize=True)
+    critics = {
+        "toy": (model.WganGpToyDiscriminator(image, score, dim=16), 2),
+        "mnist": (model.WganGpMnistDiscriminator(image, score, dim=4), 784),
+        "resnet": (conditional, 3072),
+        "dcgan": (model.WganGpCifar10DcganDiscriminator(image, score, dim=4), 3072),
+    }
+    noise, fake = ("noise", "labels"), ("fake_data",)
+    generators = {
+        "resnet": model.WganGpCifar10Generator(noise, fake, dim=4, use_label=True),
+        "dcgan": model.WganGpCifar10DcganGenerator(noise, fake, dim=4),
+    }
+    found = {f"critic {name}": critic_gradients(*critic) for name, critic in critics.items()}
+    for name, generator in generators.items():
+        found[f"generator {name}"] = generator_gradients(generator, critics[name][0])
+    if distributed.is_first():
+        np.savez(file, **{f"{who}/{key}": value for who, values in found.items() for key, value in values.items()})
+    check_agreement()
+
+
+def check_agreement():
+    """Check what ranks tell each other."""
+    rank, ranks = dist.get_rank(), dist.get_world_size()
+    assert distributed.of_first(f"run {rank} of 试验") == "run 0 of 试验"
+    assert distributed.any_rank(rank == ranks - 1)
+    assert not distributed.any_rank(False)
+    for size in (1, 2, 5, 8):
+        rows, calls = np.arange(2 * size, dtype="float32").reshape(size, 2), SimpleNamespace(rows=0)
+
+        def double(rows, calls=calls):
+            calls.rows += len(rows)
+            return 2 * rows
+
+        assert (distributed.shared(double, rows) == 2 * rows).all()
+        assert calls.rows == -(-size // ranks)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
