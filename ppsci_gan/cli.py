@@ -13,11 +13,13 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from omegaconf import OmegaConf
+from omegaconf import read_write
 from ppsci.utils import logger
 from ppsci.utils import misc
 
 from ppsci_gan import config as schema
 from ppsci_gan import device
+from ppsci_gan import distributed
 from ppsci_gan.errors import InputError
 
 INPUT_ERROR_EXIT_CODE = 2
@@ -35,6 +37,7 @@ class InitCallback(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check, before Hydra makes a folder. Ends the process with exit code 2 where something is wrong."""
         _finish_or_exit(_check, config)
+        _finish_or_exit(_share_folder, config)
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check, as a multi-run has no ``on_run_start``, and set up what every script needs before its ``main``."""
@@ -69,6 +72,10 @@ def explain_errors(function: Callable) -> Callable:
             return function(*args, **kwargs)
         except (InputError, FloatingPointError, ModuleNotFoundError) as error:  # the last: an extra is not installed
             message = str(error)
+        except RuntimeError as error:
+            if not distributed.is_of_a_lost_rank(error):
+                raise
+            message = f"another rank has ended; its own log says why ({str(error).splitlines()[-1][:200]})."
         except KeyboardInterrupt:  # while training, the solver takes care of it
             print("Interrupted.", file=sys.stderr)
             sys.exit(130)
@@ -101,6 +108,15 @@ def _check(config: DictConfig) -> None:
         raise InputError(
             f"output_dir={config.output_dir}: nothing can be written there ({error.strerror}). Choose another folder."
         ) from error
+
+
+def _share_folder(config: DictConfig) -> None:
+    """Let all ranks use the first one's folder, in whose name the time may differ."""
+    distributed.start()
+    config.output_dir = distributed.of_first(str(config.output_dir))
+    if not distributed.is_first():
+        with read_write(config.hydra):
+            config.hydra.output_subdir = None  # the first writes it
 
 
 def _set_up(config: DictConfig) -> None:

@@ -203,7 +203,7 @@ def _report() -> list[str]:
         "",
         f"On {used}:",
         *operators.table(),
-        f"ok: has this kernel; ok*: right, but by other kernels{' or the CPU' * (used.startswith('npu'))}; missing: fails",
+        "ok: has this kernel; ok*: right, but by other kernels or, on a plug-in, by the CPU; missing: fails",
         "",
         f"memory: {memory.total_mb()} MB, most used so far {memory.peak_mb()} MB",
     ]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from collections.abc import Iterable
 
@@ -62,6 +63,40 @@ def any_rank(flag: bool) -> bool:
         False
     """
     return flag if dist.get_world_size() == 1 else bool(np.any(_gather(np.array([flag], "uint8"))))
+
+
+def mean(values: np.ndarray) -> np.ndarray:
+    """Return the mean over ranks; all ranks have to ask.
+
+    Args:
+        values: This rank's, of the same shape on every rank.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ppsci_gan import distributed
+        >>> distributed.mean(np.array([1.0, 2.0])).tolist()
+        [1.0, 2.0]
+    """
+    return values if dist.get_world_size() == 1 else np.mean(_gather(values), axis=0)
+
+
+def wait_for_all() -> None:
+    """Go on when every rank has come here."""
+    any_rank(False)
+
+
+def is_of_a_lost_rank(error: Exception) -> bool:
+    """Whether an error says that another rank has gone.
+
+    Args:
+        error: What a step among ranks raised.
+
+    Examples:
+        >>> from ppsci_gan import distributed
+        >>> distributed.is_of_a_lost_rank(RuntimeError("gloo: Connection reset by peer"))  # there is no other
+        False
+    """
+    return dist.get_world_size() > 1 and re.search(r"gloo|[Cc]onnection|peer", str(error)) is not None
 
 
 def of_first(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import signal
 import sys
 import time
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from contextlib import contextmanager
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,6 @@ from typing import NamedTuple
 
 import numpy as np
 import paddle
-import paddle.distributed as dist
 import ppsci
 from omegaconf import DictConfig
 from paddle import Tensor
@@ -26,19 +27,23 @@ from ppsci.utils import logger
 from ppsci.utils import misc
 
 from ppsci_gan import device
+from ppsci_gan import distributed
 from ppsci_gan import latent
 from ppsci_gan import memory
 from ppsci_gan import precision
 from ppsci_gan import probe
 from ppsci_gan import weights
 from ppsci_gan.average import GeneratorAverage
-from ppsci_gan.data.batches import shuffled_batches
+from ppsci_gan.data.batches import ShuffledBatches
 from ppsci_gan.errors import InputError
 from ppsci_gan.phases import Batch
 from ppsci_gan.phases import Phase
 from ppsci_gan.phases import Updates
 from ppsci_gan.precision import Precision
 from ppsci_gan.scalars import Scalars
+
+
+GRACE_SECONDS = 45  # that ranks have to finish an iteration and save, once they are told to stop
 
 
 class Score(NamedTuple):
@@ -78,8 +83,10 @@ class AdversarialSolver(ppsci.solver.Solver):
     One iteration runs every phase, ``updates`` times each: for WGAN-GP ``n_critic`` critic updates and one generator
     update. Evaluation, prediction, VisualDL, TensorBoard and W&B are ``ppsci.solver.Solver``'s.
 
-    Everything random in an iteration follows from (seed, iteration), and so does the position in the data. A checkpoint
-    therefore continues a run exactly: on the CPU bit by bit.
+    Everything random in an iteration follows from (seed, rank, iteration), and the order of the data from the seed. A
+    checkpoint therefore continues a run exactly: on the CPU bit by bit.
+
+    On several ranks gradients are averaged, batch statistics shared and data divided; rank 0 writes.
 
     Args:
         generator: Maps ``noise`` (and ``labels``) to its first output key; see ``ppsci_gan.latent``.
@@ -111,9 +118,11 @@ class AdversarialSolver(ppsci.solver.Solver):
         self.draw = draw
         self.players = {phase.name: phase.player for phase in phases}
         others = [player for player in self.players.values() if player is not generator]
-        if dist.get_world_size() > 1:
-            raise InputError("Training on several ranks is not supported yet: start one process.")
-        super().__init__(Players((generator, *others)), constraint, validator=validator, cfg=cfg)
+        # The players come afterwards: on several ranks ppsci would wrap them in DataParallel, which takes one backward
+        # pass per forward pass; the gradient penalty has two.
+        super().__init__(Players(()), constraint, validator=validator, cfg=cfg)
+        self.model = Players((generator, *others))
+        distributed.synchronise_batch_norm(self.model)
         # Already loaded by the script; ppsci's export only asks whether there was a file.
         self.pretrained_model_path = cfg.INFER.pretrained_gen_model_path
         self.optimizer = ppsci.optimizer.OptimizerList(tuple(phase.optimizer for phase in phases))
@@ -125,6 +134,8 @@ class AdversarialSolver(ppsci.solver.Solver):
             self.ema_model = GeneratorAverage(generator, cfg.TRAIN.ema.decay, self._optimizer_of(generator))
         self.best: dict[str, float | None] = {"raw": None, "averaged": None}
         self.train_epoch_func = train_epoch
+        self.order: dict[str, ShuffledBatches] = {}
+        self.positions: dict[str, tuple[int, int]] = {}  # in the data, of a checkpoint
         self.interrupted = False
         self.scalars = Scalars(Path(self.output_dir, "scalars.jsonl"))
         self.precision = Precision(cfg.use_amp and bool(phases), cfg.amp_level, cfg.amp_dtype)
@@ -141,6 +152,10 @@ class AdversarialSolver(ppsci.solver.Solver):
         self.resume_path, self.checkpoint_path, self.pretrained_model_path = cfg.TRAIN.checkpoint_path, None, None
         # Two players need two loss scalers; Precision has them.
         self.use_amp = False
+
+    def no_sync_context_manager(self, enable: bool, ddp_model: nn.Layer) -> AbstractContextManager:
+        """Return the context in which ppsci predicts; there is no DataParallel to hold back."""
+        return nullcontext()
 
     def autocast_context_manager(self, enable: bool, level: str = "O1") -> AbstractContextManager:
         """Return the context in which ppsci evaluates and predicts: full precision, unless the weights are half."""
@@ -167,11 +182,13 @@ class AdversarialSolver(ppsci.solver.Solver):
                 if self.global_step % self.iters_per_epoch == 0:
                     self._finish_epoch(epoch)
                 self.save_checkpoint("latest")
+        distributed.wait_for_all()  # a rank that ends before the first has written would have the launcher end that
         if self.interrupted:
             path = Path(self.output_dir, "checkpoints", "latest")
             logger.message(f"Stopped after iteration {self.global_step}. Go on with TRAIN.checkpoint_path={path}")
             sys.exit(130)
-        self.scalars.plot(self.output_dir)
+        if distributed.is_first():
+            self.scalars.plot(self.output_dir)
         logger.message(f"Curves, samples and checkpoints: {self.output_dir}")
 
     def _try_step(self) -> None:
@@ -216,20 +233,19 @@ class AdversarialSolver(ppsci.solver.Solver):
         return int(np.random.SeedSequence([self.seed, self.rank, self.global_step]).generate_state(1)[0])
 
     def _open_data(self) -> None:
-        self.order = {}
         for phase in self.phases:
             if phase.name in (self.constraint or {}):
                 constraint = self.constraint[phase.name]
                 dataset = constraint.data_loader.dataset
                 if phase.batch_size * self.world_size > len(dataset):
+                    ranks = f" for each of {self.world_size} ranks" if self.world_size > 1 else ""
                     raise InputError(
-                        f"TRAIN.batch_size={phase.batch_size} is more than the data set has, {len(dataset)} samples: "
-                        "choose a smaller one."
+                        f"TRAIN.batch_size={phase.batch_size}{ranks} is more than the data set has, {len(dataset)} "
+                        "samples: choose a smaller one."
                     )
-                start = self.global_step * phase.updates * self.updates.accumulate
-                self.order[phase.name] = shuffled_batches(
-                    len(dataset), phase.batch_size, self.seed, start, self.rank, self.world_size
-                )
+                order = ShuffledBatches(len(dataset), phase.batch_size, self.seed, self.rank, self.world_size)
+                order.position = self.positions.get(phase.name, order.position)
+                self.order[phase.name] = order
 
     @contextmanager
     def _catch_interrupt(self) -> Iterator[None]:
@@ -239,11 +255,15 @@ class AdversarialSolver(ppsci.solver.Solver):
             self.interrupted = True
             logger.message("Stopping after this iteration ...")
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            if self.world_size > 1:
+                # Where the signal comes because another rank has died, waiting for that one would never end.
+                faulthandler.dump_traceback_later(GRACE_SECONDS, exit=True)
 
         previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:
+            faulthandler.cancel_dump_traceback_later()
             for number, handler in previous.items():
                 signal.signal(number, handler)
 
@@ -278,6 +298,11 @@ class AdversarialSolver(ppsci.solver.Solver):
         finally:
             self.ema_model.restore()
 
+    def eval(self, epoch_id: int | None = None) -> tuple[float, dict[str, dict[str, float]]]:
+        """Evaluate as ppsci does; every rank generates its share."""
+        with memory.explained("evaluation", memory.EVALUATION):
+            return super().eval(epoch_id)
+
     # --- what one sees ---
 
     def draw_samples(self, path: str) -> None:
@@ -287,9 +312,10 @@ class AdversarialSolver(ppsci.solver.Solver):
             path: The picture.
         """
         inputs = latent.fixed(self.generator, self.num_fixed, self.seed)
-        with self.averaged():
+        with self.averaged(), memory.explained("drawing samples", memory.EVALUATION):
             samples = self.predict(inputs, batch_size=self.num_fixed, return_numpy=True)
-        self.draw(samples[self.generator.output_keys[0]], path)
+        if distributed.is_first():
+            self.draw(samples[self.generator.output_keys[0]], path)
 
     def log(self, terms: list[dict[str, Tensor]], seconds: float) -> None:
         """Print one line about the last iterations and write it to the scalars' file and writers.
@@ -299,7 +325,8 @@ class AdversarialSolver(ppsci.solver.Solver):
             seconds: What they took.
         """
         names = list(dict.fromkeys(name for row in terms for name in row))
-        values = {name: float(paddle.stack([row[name] for row in terms if name in row]).mean()) for name in names}
+        means = [float(paddle.stack([row[name] for row in terms if name in row]).mean()) for name in names]
+        values = dict(zip(names, distributed.mean(np.array(means)).tolist()))
         scalers = {name: scaler for name, scaler in self.updates.scalers.items() if scaler.enabled}
         # A loss that overflows float16 is no end: its scaler skips the update and tries a smaller scale.
         bad = [name for name, value in values.items() if not np.isfinite(value) and name.split("/")[0] not in scalers]
@@ -324,7 +351,7 @@ class AdversarialSolver(ppsci.solver.Solver):
         self._write_scalars({**values, **rates, "images_per_second": per_second})
 
     def _write_scalars(self, values: dict[str, float]) -> None:
-        if self.rank == 0:
+        if distributed.is_first():
             self.scalars.write(self.global_step, values)
         logger.scalar(values, self.global_step, self.vdl_writer, self.wandb_writer, self.tbd_writer)
 
@@ -337,7 +364,7 @@ class AdversarialSolver(ppsci.solver.Solver):
             name: Such as ``latest``.
             averaged: Whether its reader is to take the averaged generator, where there is one.
         """
-        if self.rank != 0:
+        if not distributed.is_first():
             return
         averaged = averaged and self.ema_model is not None
         tensors = {}
@@ -349,6 +376,7 @@ class AdversarialSolver(ppsci.solver.Solver):
         state: dict[str, Any] = {
             "iteration": self.global_step,
             "seed": self.seed,
+            "data": {name: order.position for name, order in self.order.items()},
             "best": self.best,
             "use": {"generator": "averaged" if averaged else "generator"},
             "schedulers": {phase.name: phase.scheduler.state_dict() for phase in self.phases if phase.scheduler},
@@ -393,6 +421,7 @@ class AdversarialSolver(ppsci.solver.Solver):
                 raise InputError(f"{path} has no moving average: add TRAIN.ema.use_ema=false.")
             self.ema_model.set_state_dict({**_tensors(arrays), "n_avg": paddle.to_tensor(state["averages"])})
         self.global_step, self.best = state["iteration"], state["best"]
+        self.positions = {name: tuple(position) for name, position in state["data"].items()}
         logger.message(f"Going on from {path}, after iteration {self.global_step}")
 
 
@@ -408,6 +437,7 @@ def train_epoch(solver: AdversarialSolver, epoch_id: int, log_freq: int) -> None
     last = min(epoch_id * solver.iters_per_epoch, solver.max_steps)
     while solver.global_step < last and not solver.interrupted:
         terms.append(solver.run_iteration())
+        solver.interrupted = distributed.any_rank(solver.interrupted)
         step = solver.global_step
         if step % log_freq == 0 or step in (1, last) or solver.interrupted:
             solver.log(terms, time.perf_counter() - start)

@@ -1,43 +1,54 @@
-"""The order of the data: a pure function of (seed, batch number), so that a run can go on anywhere in it."""
+"""The order of the data: a pure function of seed and position, so that a run can go on anywhere in it."""
 
 from __future__ import annotations
-
-import itertools
-from collections.abc import Iterator
 
 import numpy as np
 
 
-def shuffled_batches(
-    num_samples: int, batch_size: int, seed: int, start: int = 0, rank: int = 0, world_size: int = 1
-) -> Iterator[np.ndarray]:
-    """Yield endless batches of indices.
+class ShuffledBatches:
+    """Endless batches of indices.
 
-    Every pass over the data is a new permutation; ranks take different parts of the same one; the last, smaller batch
-    of a pass is left out.
+    Every pass over the data is a new permutation; ranks take different parts of the same one; what remains at the end
+    of a pass and is no whole batch of every rank is left out.
 
     Args:
         num_samples: Size of the data set, at least ``batch_size * world_size``.
         batch_size: Per rank.
         seed: Of the permutations.
-        start: Number of the first batch.
         rank: Of this process.
         world_size: Number of processes.
 
-    Yields:
-        int64 [batch_size].
+    Attributes:
+        position: (number of the pass, samples of it that were used by all ranks). Another number of ranks, or another
+            batch size, can go on from there: it neither repeats nor skips a sample.
 
     Examples:
-        >>> from ppsci_gan.data.batches import shuffled_batches
-        >>> batches = shuffled_batches(4, batch_size=2, seed=0)
+        >>> from ppsci_gan.data.batches import ShuffledBatches
+        >>> batches = ShuffledBatches(4, batch_size=2, seed=0)
         >>> sorted([*next(batches), *next(batches)])
         [0, 1, 2, 3]
+        >>> batches.position
+        (0, 4)
     """
-    batches_per_pass = num_samples // (batch_size * world_size)
-    first_pass, first_batch = divmod(start, batches_per_pass)
-    for data_pass in itertools.count(first_pass):
-        order = np.random.default_rng([seed, data_pass]).permutation(num_samples)
-        for batch in range(first_batch, batches_per_pass):
-            begin = (batch * world_size + rank) * batch_size
-            yield order[begin : begin + batch_size]
-        first_batch = 0
+
+    def __init__(self, num_samples: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1):
+        self.num_samples, self.batch_size, self.seed = num_samples, batch_size, seed
+        self.rank, self.world_size = rank, world_size
+        self.position = (0, 0)
+        self._order: tuple[int, np.ndarray] | None = None  # of a pass
+
+    def __iter__(self) -> ShuffledBatches:
+        return self
+
+    def __next__(self) -> np.ndarray:
+        """Return the next batch of this rank, int64 [batch_size]."""
+        data_pass, used = self.position
+        step = self.batch_size * self.world_size
+        if used + step > self.num_samples:
+            data_pass, used = data_pass + 1, 0
+        self.position = (data_pass, used + step)
+        if self._order is None or self._order[0] != data_pass:
+            order = np.random.default_rng([self.seed, data_pass]).permutation(self.num_samples)
+            self._order = (data_pass, order)
+        begin = used + self.rank * self.batch_size
+        return self._order[1][begin : begin + self.batch_size]

@@ -13,6 +13,7 @@ import paddle.nn.functional as F
 from paddle import nn
 from tqdm import tqdm
 
+from ppsci_gan import distributed
 from ppsci_gan import weights
 from ppsci_gan.errors import InputError
 from ppsci_gan.features import inception
@@ -57,9 +58,8 @@ class Extractor:
         self.image_shape = image_shape
         self.batch_size = batch_size
 
-    @paddle.no_grad()
     def features(self, images: np.ndarray) -> np.ndarray:
-        """Return the features, float32 [N, D], in one array that is filled batch by batch.
+        """Return the features, float32 [N, D]; every rank computes a share of them.
 
         Args:
             images: uint8 [N, C, H, W].
@@ -68,6 +68,10 @@ class Extractor:
             InputError: Images of another type or shape.
         """
         self._check(images)
+        return distributed.shared(self._features, images)
+
+    @paddle.no_grad()
+    def _features(self, images: np.ndarray) -> np.ndarray:
         self.network.eval()
         features = None
         with tqdm(total=len(images), desc=f"{self.name} features", unit="img", mininterval=1, delay=2) as bar:
@@ -109,7 +113,7 @@ class Extractor:
         key = hashlib.sha256(json.dumps([self.protocol, images.shape]).encode())
         key.update(np.ascontiguousarray(images))
         file = cache("features") / f"{key.hexdigest()}.{kind}.npy"
-        if not file.is_file():
+        if distributed.any_rank(not file.is_file()):  # else some would wait for others in what they compute together
             with atomic(file) as temporary, temporary.open("wb") as stream:
                 np.save(stream, compute())
         try:

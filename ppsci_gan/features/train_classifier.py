@@ -14,7 +14,7 @@ from tqdm import tqdm
 from ppsci_gan import weights
 from ppsci_gan.data import cifar10
 from ppsci_gan.data import mnist
-from ppsci_gan.data.batches import shuffled_batches
+from ppsci_gan.data.batches import ShuffledBatches
 from ppsci_gan.features.classifier import Classifier
 from ppsci_gan.features.extractor import Extractor
 
@@ -64,7 +64,7 @@ def train(data: str, data_path: str, output: str, epochs: int | None = None, see
         schedule, 0.9, classifier.parameters(), use_nesterov=True, weight_decay=paddle.regularizer.L2Decay(5e-4)
     )
     rng = np.random.default_rng(seed)
-    order = shuffled_batches(len(images["data"]), BATCH_SIZE, seed)
+    order = ShuffledBatches(len(images["data"]), BATCH_SIZE, seed)
     for epoch in range(1, epochs + 1):
         classifier.train()
         for _ in tqdm(range(steps_per_epoch), desc=f"epoch {epoch}/{epochs}", mininterval=5):

@@ -5,11 +5,13 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from ppsci_gan.data.batches import shuffled_batches
+from ppsci_gan.data.batches import ShuffledBatches
 
 
-def take(count, *args, **kwargs):
-    return np.array(list(islice(shuffled_batches(*args, **kwargs), count)))
+def take(count, *args, position=(0, 0), **kwargs):
+    batches = ShuffledBatches(*args, **kwargs)
+    batches.position = position
+    return np.array(list(islice(batches, count)))
 
 
 def test_a_pass_shows_every_sample_once_and_the_next_in_another_order():
@@ -22,7 +24,11 @@ def test_a_pass_shows_every_sample_once_and_the_next_in_another_order():
 
 @pytest.mark.parametrize("start", [0, 1, 5, 7, 13])
 def test_it_goes_on_from_anywhere(start):
-    np.testing.assert_array_equal(take(4, 22, 4, seed=0, start=start), take(start + 4, 22, 4, seed=0)[start:])
+    before = ShuffledBatches(22, 4, seed=0)
+    for _ in range(start):
+        next(before)
+    expected = take(start + 4, 22, 4, seed=0)[start:]
+    np.testing.assert_array_equal(take(4, 22, 4, seed=0, position=before.position), expected)
 
 
 def test_ranks_share_a_pass_without_overlap():
@@ -33,6 +39,19 @@ def test_ranks_share_a_pass_without_overlap():
 def test_two_ranks_see_together_what_one_rank_sees():
     parts = [take(5, 20, 2, seed=0, rank=rank, world_size=2) for rank in (0, 1)]
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), take(5, 20, 4, seed=0))
+
+
+def test_another_number_of_ranks_goes_on_in_the_same_pass():
+    alone = ShuffledBatches(40, 4, seed=0)
+    seen = [*next(alone), *next(alone)]
+    together = [ShuffledBatches(40, 4, seed=0, rank=rank, world_size=2) for rank in (0, 1)]
+    for batches in together:
+        batches.position = alone.position
+        seen += [*next(batches), *next(batches)]
+    assert together[0].position == together[1].position == (0, 24)
+    alone.position = together[0].position
+    seen += [index for _ in range(4) for index in next(alone)]
+    assert sorted(seen) == list(range(40))
 
 
 def test_seeds_differ():

@@ -15,7 +15,7 @@ from ppsci_gan.files import REPOSITORY
 from ppsci_gan.losses import WassersteinGP
 
 sys.path.insert(0, str(REPOSITORY / "examples" / "wgangp"))
-import model  # noqa: E402
+import model
 
 BATCH = 8
 
