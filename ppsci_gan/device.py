@@ -77,6 +77,8 @@ def select(name: str = "auto") -> str:
     if count(kind) <= index and kind != "cpu":
         found = f"only {count(kind)} here" if count(kind) else f"none here: {_MISSING[kind]}"
         raise InputError(f"device={name}: {kind}:{index} is not available, {found}. device=auto takes what there is.")
+    if kind == "npu":
+        paddle.set_flags({"FLAGS_use_stride_kernel": False})  # plug-ins have no strided views
     paddle.device.set_device("cpu" if kind == "cpu" else f"{kind}:{index}")
     return paddle.device.get_device()
 
@@ -205,7 +207,7 @@ def _report() -> list[str]:
         *operators.table(),
         "ok: has this kernel; ok*: right, but by other kernels or, on a plug-in, by the CPU; missing: fails",
         "",
-        f"memory: {memory.total_mb()} MB, most used so far {memory.peak_mb()} MB",
+        f"memory: {memory.total_mb() or 'Paddle does not tell how many'} MB, most used here {memory.peak_mb()} MB",
     ]
     missing = missing_second_order_kernels()
     lines.append(

@@ -67,13 +67,15 @@ class GeneratorPredictor(GeneralPredictor):
             ) from error
 
     def _create_paddle_predictor(self) -> tuple[inference.Predictor, inference.Config]:
-        if self.device != "cpu":
+        if self.device not in ("cpu", "npu"):
             return super()._create_paddle_predictor()
-        # ppsci's own configuration asks for memory optimisation, which fails to build on the CPU, and oneDNN, on by
-        # default, lacks some of the generators' operators.
+        # ppsci's own configuration asks for memory optimisation, which fails to build here, and oneDNN, on by default
+        # on the CPU, lacks some of the generators' operators.
         config = inference.Config(self.pdmodel_path, self.pdiparams_path)
         config.disable_gpu()
         config.disable_onednn()
+        if self.device == "npu":
+            config.enable_custom_device("npu", self.gpu_id)
         config.disable_glog_info()
         config.set_cpu_math_library_num_threads(min(self.num_cpu_threads, device.usable_cores()))
         config.switch_ir_optim(self.ir_optim)

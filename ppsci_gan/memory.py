@@ -60,7 +60,7 @@ def explained(what: str, advice: str = TRAINING) -> Iterator[None]:
         advice: The keys that make it smaller.
 
     Raises:
-        InputError: In place of Paddle's MemoryError.
+        InputError: In place of Paddle's error.
 
     Examples:
         >>> from ppsci_gan import memory
@@ -68,20 +68,24 @@ def explained(what: str, advice: str = TRAINING) -> Iterator[None]:
         ...     raise MemoryError("(ResourceExhausted) Fail to alloc memory of 4096 size, error code is 12.")
         Traceback (most recent call last):
             ...
-        ppsci_gan.errors.InputError: Out of memory on cpu, phase critic: Fail to alloc memory of 4096 size, error ...
+        ppsci_gan.errors.InputError: Out of memory on cpu, phase critic, with ... MB in use before: Fail to alloc ...
     """
     try:
         yield
-    except MemoryError as error:
+    except (MemoryError, OSError) as error:
+        # A plug-in's runtime says only that it failed; 2 stands for what is exhausted.
+        if isinstance(error, OSError) and "CustomDevice error, the error code is : 2" not in str(error):
+            raise
         lines = [line.strip() for line in str(error).splitlines()]
-        reason = next((line for line in lines if re.search(r"alloc", line, re.IGNORECASE)), "")
-        reason = reason.replace("(ResourceExhausted)", "").replace("ResourceExhaustedError:", "").strip()
+        reason = next((line for line in lines if re.search(r"alloc", line, re.IGNORECASE)), lines[0] if lines else "")
+        reason = re.sub(r"^\(ResourceExhausted\)\s*|^\(External\)\s*|ResourceExhaustedError:\s*", "", reason)
         raise InputError(
-            f"Out of memory on {paddle.device.get_device()}, {what}: {reason or error}{_place(error)}\n{advice}"
+            f"Out of memory on {paddle.device.get_device()}, {what}, with {peak_mb()} MB in use before: {reason}"
+            f"{_place(error)}\n{advice}"
         ) from None
 
 
-def _place(error: MemoryError) -> str:
+def _place(error: Exception) -> str:
     """Say which line asked for it: the last one outside of Paddle."""
     libraries = Path(paddle.__file__).parents[1]
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
