@@ -20,6 +20,7 @@ from ppsci_gan import solver as adversarial
 from ppsci_gan.data import toy
 from ppsci_gan.files import REPOSITORY
 from ppsci_gan.losses import WassersteinGP
+from ppsci_gan.phases import Phase
 
 sys.path.insert(0, str(REPOSITORY / "examples" / "wgangp"))
 networks = importlib.import_module("model")
@@ -43,8 +44,8 @@ def solver_loop(cfg):
     )
     adam = ppsci.optimizer.Adam(1e-4, **cfg.TRAIN.optimizer)
     phases = [
-        adversarial.Phase("critic", critic, adam(critic), critic_loss, cfg.TRAIN.batch_size, cfg.TRAIN.n_critic),
-        adversarial.Phase(
+        Phase("critic", critic, adam(critic), critic_loss, cfg.TRAIN.batch_size, cfg.TRAIN.n_critic),
+        Phase(
             "generator",
             generator,
             adam(generator),

@@ -20,6 +20,7 @@ from ppsci.utils import misc
 from ppsci_gan import config as schema
 from ppsci_gan import device
 from ppsci_gan import distributed
+from ppsci_gan import memory
 from ppsci_gan.errors import InputError
 
 INPUT_ERROR_EXIT_CODE = 2
@@ -69,7 +70,8 @@ def explain_errors(function: Callable) -> Callable:
     @functools.wraps(function)
     def command(*args, **kwargs):
         try:
-            return function(*args, **kwargs)
+            with memory.explained("while setting up", memory.SETTING_UP):
+                return function(*args, **kwargs)
         except (InputError, FloatingPointError, ModuleNotFoundError) as error:  # the last: an extra is not installed
             message = str(error)
         except RuntimeError as error:

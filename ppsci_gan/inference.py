@@ -17,6 +17,7 @@ from paddle import inference
 from ppsci.utils import logger
 
 from ppsci_gan import device
+from ppsci_gan import memory
 from ppsci_gan.config import ENGINES
 from ppsci_gan.errors import InputError
 from ppsci_gan.files import atomic
@@ -99,7 +100,8 @@ class GeneratorPredictor(GeneralPredictor):
         with self._explain_failure():
             self.predict({key: value[:batch_size] for key, value in inputs.items()}, batch_size)
         warm = time.perf_counter()
-        samples = next(iter(self.predict(inputs, batch_size).values()))
+        with memory.explained("inference", memory.INFERENCE):
+            samples = next(iter(self.predict(inputs, batch_size).values()))
         seconds = time.perf_counter() - warm
         report = {
             "device": self.device,

@@ -42,7 +42,6 @@ from ppsci_gan.phases import Updates
 from ppsci_gan.precision import Precision
 from ppsci_gan.scalars import Scalars
 
-
 GRACE_SECONDS = 45  # that ranks have to finish an iteration and save, once they are told to stop
 
 
@@ -195,7 +194,7 @@ class AdversarialSolver(ppsci.solver.Solver):
         """Make sure that the device can do what an iteration takes; nothing is left of it."""
         with probe.tried(self.model, self.precision.name):
             for phase in self.phases:
-                with self.updates.only_learning(phase.player):
+                with memory.explained(f"phase {phase.name}"), self.updates.only_learning(phase.player):
                     self.updates.backward(phase, 0, self._batch_of(phase.name, np.arange(2)), num_samples=2)
 
     def run_iteration(self) -> dict[str, Tensor]:

@@ -1,11 +1,14 @@
 """What every test needs: pictures without a screen, and the examples' modules by name."""
 
+import functools
 import importlib
 import os
 import sys
 from pathlib import Path
 
 import pytest
+
+collect_ignore = ["ranks", "stand_in_npu"]  # run by tests, in processes of their own
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -19,6 +22,18 @@ def own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def npu(tmp_path_factory):
+    """``npu(devices, memory)`` is the environment in which a process has stand-in Ascend cards."""
+    import stand_in_npu
+
+    if stand_in_npu.compiler() is None:
+        pytest.skip("no C++ compiler (g++, or CXX): the stand-in for an Ascend card cannot be built")
+    folder = tmp_path_factory.mktemp("stand_in_npu")
+    stand_in_npu.build(folder)
+    return functools.partial(stand_in_npu.environment, folder)
 
 
 @pytest.fixture

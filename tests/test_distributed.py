@@ -1,12 +1,18 @@
 """Two ranks with halves of a batch do what one does with the whole."""
 
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from ppsci_gan import weights
+from ppsci_gan.files import REPOSITORY
 
 RANKS = Path(__file__).parent / "ranks"
 
@@ -44,3 +50,57 @@ def test_gradients_and_statistics_of_two_ranks_are_those_of_one(gradients):
         largest = max(np.abs(one[key]).max() for key in keys)
         worst = max(np.abs(one[key] - two[key]).max() for key in keys)
         assert worst <= 1e-9 * largest, player
+
+
+TOY = str(REPOSITORY / "examples" / "wgangp" / "wgangp_toy.py")
+ENDLESS = ["MODEL.gen_net.dim=8", "MODEL.dis_net.dim=8", "TRAIN.batch_size=8", "TRAIN.epochs=100000", "device=cpu"]
+ENDLESS += ["TRAIN.iters_per_epoch=20", "TRAIN.eval_during_train=false", "TRAIN.sample_freq=0", "log_freq=20"]
+
+
+@pytest.fixture
+def training(tmp_path):
+    """A training on two ranks, under way, and the process numbers of the ranks."""
+    log = tmp_path / "log"
+    command = [sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", str(log), TOY]
+    # The time in the folder's name differs between the ranks.
+    command += [*ENDLESS, f"output_dir={tmp_path}/${{now:%H-%M-%S-%f}}"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    launcher = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    until = time.monotonic() + 60
+    while not list(tmp_path.glob("*/checkpoints/latest.safetensors")):
+        assert launcher.poll() is None, launcher.communicate()[0]
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    ranks = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
+    yield launcher, [int(rank) for rank in ranks], tmp_path
+    launcher.kill()
+
+
+def log_of(folder, rank):
+    return (folder / "log" / f"workerlog.{rank}").read_text()
+
+
+def test_a_rank_that_dies_ends_the_others_with_a_message(training):
+    launcher, ranks, folder = training
+    os.kill(ranks[1], signal.SIGKILL)
+    output, _ = launcher.communicate(timeout=60)
+    assert launcher.returncode != 0
+    assert "Container rank 1 status failed" in output
+    assert "Error: another rank has ended; its own log says why" in log_of(folder, 0)
+    assert not any(Path(f"/proc/{rank}/cmdline").exists() for rank in ranks)
+
+
+def test_ctrl_c_stops_all_ranks_after_the_same_iteration(training):
+    launcher, ranks, folder = training
+    launcher.send_signal(signal.SIGINT)
+    launcher.communicate(timeout=60)
+    until = time.monotonic() + 30
+    while any(Path(f"/proc/{rank}/cmdline").exists() for rank in ranks):
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    stopped = re.search(r"Stopped after iteration (\d+)", log_of(folder, 0))
+    assert stopped
+    [checkpoint] = folder.glob("*/checkpoints/latest.safetensors")  # one folder, for both
+    _, state = weights.read_checkpoint(checkpoint)
+    assert state["iteration"] == int(stopped[1])
+    assert state["data"]["critic"][1] > 0

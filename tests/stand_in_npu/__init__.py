@@ -12,7 +12,9 @@ SOURCES = sorted(Path(__file__).parent.glob("*.cc"))
 
 def compiler() -> str | None:
     """Return the C++ compiler, if there is one."""
-    return next((found for name in (os.environ.get("CXX"), "g++", "c++") if name and (found := shutil.which(name))), None)
+    return next(
+        (found for name in (os.environ.get("CXX"), "g++", "c++") if name and (found := shutil.which(name))), None
+    )
 
 
 def build(folder: Path) -> None:
@@ -36,4 +38,10 @@ def environment(folder: Path, devices: int = 1, memory: int = 4096) -> dict[str,
         memory: Of each, in MiB.
     """
     settings = {"STAND_IN_NPU_DEVICES": str(devices), "STAND_IN_NPU_MEMORY": str(memory)}
-    return {**os.environ, "CUSTOM_DEVICE_ROOT": str(folder), "OMP_NUM_THREADS": "1", "GLOG_minloglevel": "2", **settings}
+    return {
+        **os.environ,
+        "CUSTOM_DEVICE_ROOT": str(folder),
+        "OMP_NUM_THREADS": "1",
+        "GLOG_minloglevel": "2",
+        **settings,
+    }

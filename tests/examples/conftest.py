@@ -1,0 +1,28 @@
+"""What several tests of the examples need."""
+
+import gzip
+import io
+import pickle
+import tarfile
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory):
+    """mnist.pkl.gz and cifar-10-python.tar.gz in their original layouts, with a few random images."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    splits = [
+        (rng.integers(0, 256, (num, 784)).astype(np.float32) / 255, rng.integers(0, 10, num)) for num in (20, 8, 12)
+    ]
+    (folder / "mnist.pkl.gz").write_bytes(gzip.compress(pickle.dumps(tuple(splits), 2)))
+    with tarfile.open(folder / "cifar-10-python.tar.gz", "w:gz") as archive:
+        for name in [f"data_batch_{number}" for number in range(1, 6)] + ["test_batch"]:
+            batch = {b"data": rng.integers(0, 256, (8, 3072), np.uint8), b"labels": rng.integers(0, 10, 8).tolist()}
+            content = pickle.dumps(batch, 2)
+            member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return {"mnist": folder / "mnist.pkl.gz", "cifar10": folder / "cifar-10-python.tar.gz"}

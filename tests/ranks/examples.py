@@ -1,0 +1,78 @@
+"""Every example in small, by the scripts' own functions: ``examples.py DATA OUT DEVICE train EPOCHS`` or ``... use``.
+
+``train`` goes on from what is in OUT already; ``use`` evaluates and exports what was trained there.
+"""
+
+import importlib
+import sys
+from pathlib import Path
+
+from hydra import compose
+from hydra import initialize_config_dir
+from ppsci.utils import misc
+
+from ppsci_gan import device
+from ppsci_gan import distributed
+from ppsci_gan.files import REPOSITORY
+
+SMALL = [
+    "log_freq=1",
+    "TRAIN.iters_per_epoch=2",
+    "TRAIN.n_critic=2",
+    "TRAIN.sample_freq=2",
+    "TRAIN.ema.use_ema=true",
+    "TRAIN.ema.decay=0.5",
+    "TRAIN.eval_freq=1",
+    "EVAL.num_samples=8",
+    "EVAL.batch_size=4",
+    "VIS.num_images=9",
+]
+IMAGES = [
+    "MODEL.gen_net.dim=2",
+    "MODEL.dis_net.dim=2",
+    "TRAIN.batch_size=4",
+    "TRAIN.num_eval_samples=8",
+    "EVAL.splits=2",
+    "EVAL.subset_size=4",
+]
+EXAMPLES = {
+    "toy": ["MODEL.gen_net.dim=8", "MODEL.dis_net.dim=8", "TRAIN.batch_size=8", "DATA.num_samples=64"],
+    "mnist": IMAGES,
+    # Every kind of layer: residual blocks, (conditional) batch and layer normalisation, a classifier beside the score.
+    "cifar10": [
+        *IMAGES,
+        "MODEL.gen_net.use_label=true",
+        "MODEL.dis_net.normalize=true",
+        "EVAL.scores=[score,frechet_distance,sliced_wasserstein]",
+    ],
+}
+
+
+def settings(name: str, data: Path, out: Path, place: str, *overrides: str):
+    files = {"mnist": "mnist.pkl.gz", "cifar10": "cifar-10-python.tar.gz"}
+    given = [f"DATA.data_path={data / files[name]}"] if name in files else []
+    where = [f"output_dir={out / name}", f"INFER.export_path={out / name / 'exported'}", f"device={place}"]
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base=None):
+        return compose(f"wgangp_{name}", [*SMALL, *EXAMPLES[name], *given, *where, *overrides])
+
+
+def run(data: Path, out: Path, place: str, what: str, epochs: str = "1", *overrides: str) -> None:
+    device.select(place)
+    distributed.start()
+    sys.path.insert(0, str(REPOSITORY / "examples" / "wgangp"))
+    for name in EXAMPLES:
+        script = importlib.import_module(f"wgangp_{name}")
+        latest = out / name / "checkpoints" / "latest.safetensors"
+        trained = [f"TRAIN.checkpoint_path={latest}"] if latest.is_file() else []
+        misc.set_random_seed(42)
+        if what == "train":
+            distributed.wait_for_all()  # that all have seen the same file
+            script.train(settings(name, data, out, place, f"TRAIN.epochs={epochs}", *trained, *overrides))
+        else:
+            given = f"EVAL.pretrained_gen_model_path={latest}"
+            script.evaluate(settings(name, data, out, place, "mode=eval", given))
+            script.export(settings(name, data, out, place, "mode=export", given))
+
+
+if __name__ == "__main__":
+    run(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
