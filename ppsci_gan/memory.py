@@ -19,7 +19,7 @@ TRAINING = (
     "MODEL.dis_net.dim; on a GPU or NPU, use_amp=true takes about half."
 )
 EVALUATION = "Make EVAL.batch_size or VIS.num_images smaller."
-SETTING_UP = "Make MODEL.gen_net.dim and MODEL.dis_net.dim smaller."
+SETTING_UP = "Make MODEL.gen_net.dim and MODEL.dis_net.dim, or what is done at a time, smaller."
 INFERENCE = "Make INFER.batch_size smaller."
 
 

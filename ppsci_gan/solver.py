@@ -402,6 +402,11 @@ class AdversarialSolver(ppsci.solver.Solver):
                 f"{path} holds weights only. To start from them, use TRAIN.pretrained_gen_model_path and "
                 "TRAIN.pretrained_dis_model_path."
             )
+        if "data" not in state:
+            raise InputError(
+                f"{path} is of an earlier version, which kept no position in the data: a run cannot go on from it. Its "
+                "weights can be a start: TRAIN.pretrained_gen_model_path and TRAIN.pretrained_dis_model_path."
+            )
         if state["seed"] != self.seed:
             raise InputError(f"{path} is of a run with seed={state['seed']}: it can go on only with that.")
         for name, player in self.players.items():

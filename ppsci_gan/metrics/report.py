@@ -7,6 +7,7 @@ from typing import Any
 
 from ppsci.utils import logger
 
+from ppsci_gan import distributed
 from ppsci_gan.files import atomic
 
 _SUFFIXES = {"_std": "std", "_std_of_real": "real_std", "_of_real": "real"}
@@ -44,8 +45,9 @@ def report(groups: dict[str, dict[str, float]], protocols: dict[str, dict[str, A
             record.update({name: float(values[key + end]) for end, name in _SUFFIXES.items() if key + end in values})
             name = f"{metric}.{key}"
             records[name] = {**record, "protocol": protocols.get(name, protocols.get(metric, {}))}
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(records, indent=2) + "\n")
+    if distributed.is_first():
+        with atomic(path) as temporary:
+            temporary.write_text(json.dumps(records, indent=2) + "\n")
     for name, record in records.items():
         logger.message(describe(name, record))
     logger.message(f"Scores: {path}")
