@@ -123,6 +123,5 @@ def _share_folder(config: DictConfig) -> None:
 
 def _set_up(config: DictConfig) -> None:
     logger.init_logger("ppsci", os.path.join(config.output_dir, f"{config.mode}.log"), config.log_level)
-    device.tune_cpu()
-    logger.info(f"device={config.device}: running on {device.select(config.device)}, {device.reason(config.device)}")
+    device.set_up(config.device)
     misc.set_random_seed(config.seed)

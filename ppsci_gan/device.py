@@ -83,6 +83,23 @@ def select(name: str = "auto") -> str:
     return paddle.device.get_device()
 
 
+def set_up(name: str = "auto") -> None:
+    """Select a device, make the CPU fast, and log both.
+
+    Args:
+        name: As for ``select``.
+
+    Raises:
+        InputError: As for ``select``.
+
+    Examples:
+        >>> from ppsci_gan import device
+        >>> device.set_up("cpu")  # doctest: +SKIP
+    """
+    tune_cpu()
+    logger.info(f"device={name}: running on {select(name)}, {reason(name)}")
+
+
 def reason(name: str) -> str:
     """Say why a device was selected.
 
@@ -218,8 +235,7 @@ def _report() -> list[str]:
 
 
 def _main(name: str) -> None:
-    tune_cpu()
-    select(name)
+    set_up(name)
     print("\n".join(_report()))
 
 

@@ -68,11 +68,11 @@ class Players(ppsci.arch.ModelList):
     """
 
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the outputs of every network whose inputs are in ``x``."""
+        """Return the outputs of every network whose inputs are in ``x``, in float32 also where weights are half."""
         outputs = {}
         for model in self.model_list:
             if set(model.input_keys) <= set(x):
-                outputs.update(model(x))
+                outputs.update({name: precision.full(value) for name, value in model(x).items()})
         return outputs
 
 

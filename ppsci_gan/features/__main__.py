@@ -21,7 +21,7 @@ def parse() -> argparse.Namespace:
     )
     convert.add_argument("source", help="the .pth file of pytorch-fid or torch-fidelity, or its URL")
     convert.add_argument("target", help="file to write, .safetensors")
-    convert.set_defaults(command=inception.convert)
+    convert.set_defaults(command=inception.convert, device="cpu")
 
     train = commands.add_parser("train-classifier", help="train the classifier of MNIST or CIFAR-10")
     recipes = train_classifier.RECIPES
@@ -30,6 +30,7 @@ def parse() -> argparse.Namespace:
     train.add_argument("output", help="file to write, such as pretrained/classifier_mnist.safetensors")
     epochs = ", ".join(f"{recipe.epochs} for {data}" for data, recipe in recipes.items())
     train.add_argument("--epochs", type=int, help=f"passes over the training images, by default {epochs}")
+    train.add_argument("--device", default="auto", help="auto, cpu, gpu, npu or xpu, with an optional :index")
     train.add_argument("--seed", type=int, default=0)
     train.set_defaults(command=train_classifier.train)
     return parser.parse_args()
@@ -38,5 +39,5 @@ def parse() -> argparse.Namespace:
 if __name__ == "__main__":
     arguments = vars(parse())
     command = explain_errors(arguments.pop("command"))
-    device.tune_cpu()
+    explain_errors(device.set_up)(arguments.pop("device"))
     command(**arguments)

@@ -141,6 +141,7 @@ def parse() -> argparse.Namespace:
     networks = argparse.ArgumentParser(add_help=False)
     networks.add_argument("--inception", metavar="FILE", help="Inception weights: .pth, .safetensors or a URL")
     networks.add_argument("--classifier", metavar="FILE", help="such as pretrained/classifier_cifar10.safetensors")
+    networks.add_argument("--device", default="auto", help="auto, cpu, gpu, npu or xpu, with an optional :index")
     networks.add_argument("--num-samples", type=int, metavar="N", help="how many of the images, by default all")
 
     one = commands.add_parser("score", parents=[networks], help="score images")
@@ -167,5 +168,5 @@ def parse() -> argparse.Namespace:
 if __name__ == "__main__":
     arguments = vars(parse())
     command = explain_errors(arguments.pop("command"))
-    device.tune_cpu()
+    explain_errors(device.set_up)(arguments.pop("device"))
     command(**arguments)

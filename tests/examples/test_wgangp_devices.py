@@ -212,3 +212,37 @@ def test_report_of_the_device(npu):
     assert float(rows["conv2d"][3]) < 1e-5
     assert rows["tanh"][2] == "-"
     assert "gradient penalty: explicit, as there is no conv2d_double_grad" in report
+
+
+HOPELESS = """
+import paddle
+from ppsci_gan import device
+from ppsci_gan.cli import explain_errors
+from ppsci_gan.precision import Precision
+
+def train():
+    device.select("npu")
+    layer = paddle.nn.Linear(2, 1)
+    optimizer = paddle.optimizer.SGD(0.1, parameters=layer.parameters())
+    scaler = Precision(True).scaler()
+    for _ in range(30):
+        with paddle.amp.auto_cast(dtype="float16"):
+            scaler.backward(layer(paddle.full([1, 2], float("inf"))).sum())
+        scaler.step(optimizer)
+        optimizer.clear_grad()
+
+explain_errors(train)()
+"""
+
+
+def test_gradients_that_overflow_at_any_scale_end_the_training(npu):
+    assert "Error: The gradients overflow float16 at any scale." in run(npu(), "-c", HOPELESS, code=2)
+
+
+def test_two_cards_in_half_precision_draw_and_save_in_float32(npu, command, tmp_path):
+    half = ["use_amp=true", "amp_level=O2", "TRAIN.update_freq=2", "TRAIN.sample_freq=8", "device=npu"]
+    launch(tmp_path, "--devices", "0,1", *command, *half, environment=npu(devices=2))
+    tensors, state = checkpoint(tmp_path / "out")
+    assert state["iteration"] == 8
+    assert {value.dtype for name, value in tensors.items() if name.startswith("generator/")} == {np.dtype("float32")}
+    assert (tmp_path / "out" / "samples" / "0000008.png").is_file()
