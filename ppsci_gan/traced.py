@@ -50,6 +50,11 @@ class Traced:
         """Shape of the tensor."""
         return self.value.shape
 
+    @property
+    def dtype(self) -> paddle.dtype:
+        """Type of the tensor."""
+        return self.value.dtype
+
     def __add__(self, other: Traced | Tensor | float) -> Traced:
         return _elementwise(_value(self) + _value(other), (self, lambda g: g), (other, lambda g: g))
 
@@ -168,6 +173,24 @@ def avg_pool2d(x: Traced | Tensor, size: int) -> Traced | Tensor:
         F.avg_pool2d(x.value, size),
         (x, lambda g: F.interpolate(g, size=x.shape[2:], mode="nearest") / size**2),
     )
+
+
+def concat(parts: Sequence[Traced | Tensor], axis: int) -> Traced | Tensor:
+    """Put tensors side by side.
+
+    Args:
+        parts: Of the same shape but for one axis.
+        axis: That axis.
+
+    Returns:
+        One tensor, traced where one of the parts is.
+    """
+    value = paddle.concat([_value(part) for part in parts], axis)
+    if not any(isinstance(part, Traced) for part in parts):
+        return value
+    sizes = [part.shape[axis] for part in parts]
+    pullbacks = [lambda g, i=i: paddle.split(g, sizes, axis)[i] for i in range(len(parts))]
+    return Traced(value, *(pair for pair in zip(parts, pullbacks) if isinstance(pair[0], Traced)))
 
 
 def sqrt(x: Traced | Tensor) -> Traced | Tensor:

@@ -60,6 +60,7 @@ def test_linear():
         lambda x: x.mean([1, 2, 3]),
         lambda x: x.mean([1], keepdim=True).squeeze(1),
         lambda x: x + x * 3.0,
+        lambda x: traced.concat([x * 2.0, paddle.ones([2, 1, 4, 4], "float64"), x], axis=1),
         lambda x: 2.0 * x + 1.0 + x.mean([2, 3], keepdim=True),
         lambda x: x - x.mean([1, 2, 3], keepdim=True),
         lambda x: x / (x.mean([1], keepdim=True) * x.mean([1], keepdim=True) + 1.0),
@@ -86,6 +87,7 @@ def test_tensors_go_through_as_with_paddle():
     assert (traced.leaky_relu(x, 0.3) == F.leaky_relu(x, 0.3)).all()
     assert (traced.avg_pool2d(x, 2) == F.avg_pool2d(x, 2)).all()
     assert (traced.sqrt(x * x) == paddle.sqrt(x * x)).all()
+    assert (traced.concat([x, x], axis=1) == paddle.concat([x, x], axis=1)).all()
 
 
 def test_values_are_those_of_an_untraced_pass():

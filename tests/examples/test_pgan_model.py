@@ -1,0 +1,246 @@
+"""PGAN's networks: every layer against its formula, whole players against PyTorch, penalties both ways."""
+
+import doctest
+
+import numpy as np
+import paddle
+import pytest
+
+from ppsci_gan import latent
+from ppsci_gan import losses
+from ppsci_gan.errors import InputError
+
+DEPTHS = [8, 6, 6, 4]
+# (scale, share of its layers)
+STATES = [(0, 1.0), (1, 0.0), (1, 0.3), (2, 0.5), (2, 1.0), (3, 0.25), (3, 1.0)]
+
+
+@pytest.fixture
+def model(load_example):
+    return load_example("pgan", "model")
+
+
+def random(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(paddle.get_default_dtype())
+
+
+def generator_of(model, **settings):
+    paddle.seed(0)
+    return randomised(model.PganGenerator(("noise", "labels"), ("fake_data",), DEPTHS, latent_dim=10, **settings))
+
+
+def critic_of(model, **settings):
+    paddle.seed(1)
+    return randomised(model.PganDiscriminator(("data",), ("score", "class_logits"), DEPTHS, **settings))
+
+
+def randomised(network):
+    """Give biases values: they start at zero."""
+    for parameter in network.parameters():
+        parameter.set_value(paddle.randn(parameter.shape))
+    return network
+
+
+def test_docstring_examples(model):
+    result = doctest.testmod(model)
+    assert result.attempted > 8
+    assert result.failed == 0
+
+
+# --- layers ---
+
+
+@pytest.mark.parametrize("scale_bias", [False, True])
+def test_equalized_layers_scale_unit_weights_to_hes_variance(model, scale_bias):
+    x, bias = random(2, 3, 5, 5), random(4, seed=1)
+    layer = model.Equalized(paddle.nn.Conv2D(3, 4, 5, bias_attr=False), scale_bias=scale_bias)
+    weight = layer.layer.weight.numpy()
+    layer.bias.set_value(bias)
+    scale = np.sqrt(2 / (3 * 5 * 5))
+    expected = np.einsum("nchw,ochw->no", x, weight) * scale + bias * (scale if scale_bias else 1)
+    np.testing.assert_allclose(layer(paddle.to_tensor(x)).numpy()[:, :, 0, 0], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_weights_start_with_variance_one_whatever_the_width(model):
+    for layer in (paddle.nn.Linear(400, 300, bias_attr=False), paddle.nn.Conv2D(64, 64, 3, bias_attr=False)):
+        weight = model.Equalized(layer).layer.weight.numpy()
+        assert weight.std() == pytest.approx(1, abs=0.02)
+        assert model.Equalized(layer).bias.numpy().any() == False  # noqa: E712
+
+
+def test_pixel_norm_agrees_with_numpy(model):
+    x = random(2, 6, 3, 3)
+    expected = x / np.sqrt((x**2).mean(axis=1, keepdims=True) + 1e-8)
+    np.testing.assert_allclose(model.pixel_norm(paddle.to_tensor(x)).numpy(), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("batch", "group"), [(4, 4), (8, 4), (3, 3), (6, 6), (1, 1)])
+def test_minibatch_stddev_agrees_with_its_definition(model, batch, group):
+    x = random(batch, 5, 2, 2)
+    found = model.minibatch_stddev(paddle.to_tensor(x)).numpy()
+    np.testing.assert_array_equal(found[:, :5], x)
+    for sample in range(batch):
+        members = x[sample % (batch // group) :: batch // group]
+        deviation = np.sqrt(((members - members.mean(axis=0)) ** 2).mean(axis=0) + 1e-8).mean()
+        np.testing.assert_allclose(found[sample, 5], np.full((2, 2), deviation), rtol=1e-4)
+
+
+# --- players against PyTorch ---
+
+
+def torch_state(network):
+    torch = pytest.importorskip("torch")
+    return {name: torch.tensor(value.numpy()) for name, value in network.state_dict().items()}
+
+
+def torch_layer(state, name, x, gain=2**0.5, scale_bias=False):
+    """Apply an equalised layer of Paddle's weights: scaled weights, as the paper writes it."""
+    functional = pytest.importorskip("torch").nn.functional
+    weight, bias = state[f"{name}.layer.weight"], state[f"{name}.bias"]
+    if weight.dim() == 2:
+        scale = gain / weight.shape[0] ** 0.5
+        return functional.linear(x, weight.T * scale, bias * (scale if scale_bias else 1))
+    scale = gain / weight[0].numel() ** 0.5
+    return functional.conv2d(x, weight * scale, bias * (scale if scale_bias else 1), padding=weight.shape[-1] // 2)
+
+
+def torch_generator(state, noise, labels, scale, fade, scale_bias):
+    torch = pytest.importorskip("torch")
+    functional = torch.nn.functional
+
+    def norm(x):
+        return x * torch.rsqrt(x.pow(2).mean(1, keepdim=True) + 1e-8)
+
+    def layer(name, x, gain=2**0.5):
+        return torch_layer(state, name, x, gain, scale_bias)
+
+    def step(name, x):
+        return norm(functional.leaky_relu(layer(name, x), 0.2))
+
+    if labels is not None:
+        noise = torch.cat([noise, functional.one_hot(labels, 10).to(noise)], dim=1)
+    h = layer("first", norm(noise), gain=2**0.5 / 4).view(len(noise), -1, 4, 4)
+    h = step("base", norm(functional.leaky_relu(h, 0.2)))
+    image = layer("to_image.0", h, gain=1)
+    for number in range(1, scale + 1):
+        h = functional.interpolate(h, scale_factor=2, mode="nearest")
+        h = step(f"blocks.{number - 1}.1", step(f"blocks.{number - 1}.0", h))
+        finer = layer(f"to_image.{number}", h, gain=1)
+        share = fade if number == scale else 1
+        image = torch.lerp(functional.interpolate(image, scale_factor=2, mode="nearest"), finer, share)
+    return image
+
+
+def torch_critic(state, images, scale, fade, scale_bias):
+    torch = pytest.importorskip("torch")
+    functional = torch.nn.functional
+
+    def step(name, x):
+        return functional.leaky_relu(torch_layer(state, name, x, scale_bias=scale_bias), 0.2)
+
+    h = step(f"from_image.{scale}", images)
+    for number in range(scale, 0, -1):
+        h = functional.avg_pool2d(step(f"blocks.{number - 1}.1", step(f"blocks.{number - 1}.0", h)), 2)
+        if number == scale:
+            h = torch.lerp(step(f"from_image.{scale - 1}", functional.avg_pool2d(images, 2)), h, fade)
+    n, c = h.shape[:2]
+    group = 4 if n % 4 == 0 else n
+    deviation = h.view(group, -1, c, 4, 4).var(0, unbiased=False).add(1e-8).sqrt().mean([1, 2, 3])
+    h = torch.cat([h, deviation.repeat(group).view(n, 1, 1, 1).expand(n, 1, 4, 4)], dim=1)
+    h = step("last", step("base", h).flatten(1))
+    outputs = [torch_layer(state, "output", h, 1, scale_bias)[:, 0]]
+    if "classify.bias" in state:
+        outputs.append(torch_layer(state, "classify", h, 1, scale_bias))
+    return outputs
+
+
+@pytest.mark.parametrize(("use_label", "scale_bias"), [(False, False), (True, False), (False, True)])
+def test_generator_equals_pytorchs_at_every_scale_and_fade(model, float64, use_label, scale_bias):
+    torch = pytest.importorskip("torch")
+    generator = generator_of(model, use_label=use_label, scale_bias=scale_bias)
+    state, noise, labels = torch_state(generator), random(3, 10), np.array([0, 9, 4])
+    inputs = dict(zip(generator.input_keys, (paddle.to_tensor(noise), paddle.to_tensor(labels))))
+    for scale, fade in STATES:
+        generator.grow(scale, fade)
+        given = torch.tensor(labels) if use_label else None
+        expected = torch_generator(state, torch.tensor(noise), given, scale, fade, scale_bias).numpy()
+        found = generator(inputs)["fake_data"].numpy()
+        assert found.shape == (3, 3, 4 * 2**scale, 4 * 2**scale)
+        assert np.abs(found - expected).max() <= 1e-10 * np.abs(expected).max(), (scale, fade)
+
+
+@pytest.mark.parametrize(("use_label", "scale_bias"), [(False, False), (True, False), (False, True)])
+@pytest.mark.parametrize("batch", [8, 3])
+def test_critic_equals_pytorchs_at_every_scale_and_fade(model, float64, use_label, scale_bias, batch):
+    torch = pytest.importorskip("torch")
+    critic = critic_of(model, use_label=use_label, scale_bias=scale_bias)
+    state = torch_state(critic)
+    for scale, fade in STATES:
+        critic.grow(scale, fade)
+        images = random(batch, 3, 4 * 2**scale, 4 * 2**scale)
+        expected = [value.numpy() for value in torch_critic(state, torch.tensor(images), scale, fade, scale_bias)]
+        found = [value.numpy() for value in critic({"data": paddle.to_tensor(images)}).values()]
+        assert len(found) == len(expected) == 1 + use_label
+        for one, other in zip(found, expected):
+            assert np.abs(one - other).max() <= 1e-10 * np.abs(other).max(), (scale, fade)
+
+
+# --- what the players promise ---
+
+
+def test_a_scale_comes_in_without_a_jump(model):
+    generator, noise = generator_of(model), {"noise": paddle.to_tensor(random(2, 10))}
+    generator.grow(1)
+    before = model.upsample(generator(noise)["fake_data"])
+    generator.grow(2, fade=0.0)
+    np.testing.assert_array_equal(generator(noise)["fake_data"].numpy(), before.numpy())
+
+
+@pytest.mark.parametrize(("scale", "fade"), STATES)
+def test_explicit_penalty_equals_autograds(model, float64, scale, fade):
+    critic = critic_of(model, use_label=True)
+    critic.grow(scale, fade)
+    size = 4 * 2**scale
+    real, fake = (paddle.to_tensor(random(4, 3, size, size, seed=seed)) for seed in (0, 1))
+    found = {}
+    for explicit in (False, True):
+        paddle.seed(5)
+        critic.clear_gradients(set_to_zero=False)
+        penalty = losses.gradient_penalty(lambda x: critic({"data": x})["score"], real, fake, explicit=explicit)
+        penalty.backward()
+        gradients = {name: p.grad.numpy() for name, p in critic.named_parameters() if p.grad is not None}
+        found[explicit] = (penalty.item(), gradients)
+    assert found[True][0] == pytest.approx(found[False][0], rel=1e-10)
+    assert found[True][1].keys() >= {"base.layer.weight", "output.layer.weight"}
+    for name, gradient in found[False][1].items():
+        # Autograd also gives zeros for what the penalty does not depend on.
+        explicit = found[True][1].get(name, np.zeros_like(gradient))
+        assert np.abs(explicit - gradient).max() <= 1e-10 * max(np.abs(gradient).max(), 1e-3), name
+
+
+def test_weights_tell_their_settings(model):
+    generator, critic = generator_of(model), critic_of(model, use_label=True)
+    assert generator.settings_of(generator.state_dict()) == {"depths": DEPTHS, "latent_dim": 10}
+    assert critic.settings_of(critic.state_dict()) == {"depths": DEPTHS, "use_label": True}
+    assert generator.settings_of(critic.state_dict()) == {}
+
+
+def test_inputs_follow_from_the_generator(model):
+    generator = generator_of(model, use_label=True)
+    assert latent.sample(generator, 3)["labels"].shape == [3]
+    assert latent.fixed(generator, 3, 0)["noise"].shape == (3, 10)
+
+
+@pytest.mark.parametrize(
+    ("scale", "fade", "message"),
+    [(4, 1.0, r"scale=4: these networks have scales 0 to 3"), (-1, 1.0, "scale=-1"), (1, 1.5, "fade=1.5")],
+)
+def test_impossible_growth_is_refused(model, scale, fade, message):
+    with pytest.raises(InputError, match=message):
+        generator_of(model).grow(scale, fade)
+
+
+@pytest.mark.parametrize("depths", [[], [8, 0]])
+def test_impossible_depths_are_refused(model, depths):
+    with pytest.raises(InputError, match="give the channels of every scale"):
+        model.PganGenerator(("noise",), ("fake_data",), depths)
