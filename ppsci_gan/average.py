@@ -43,6 +43,8 @@ class GeneratorAverage(ema.ExponentialMovingAverage):
         for name, value in self._named_values():
             if paddle.is_floating_point(value):
                 self._update_fn_(self.params_shadow[name], precision.full(value, self.optimizer), self.n_avg)
+            else:
+                self.params_shadow[name].set_value(value)
         self.n_avg += 1
 
     @paddle.no_grad()

@@ -168,6 +168,8 @@ class WassersteinGP:
             al. 2020, arXiv:1912.04958, appendix B).
         penalty_gradient: How the critic's gradient is computed: ``autograd``; ``explicit``, by first-order operators
             only (see ``ppsci_gan.traced``); ``auto``: explicit where the device lacks second-order kernels.
+        drift: Factor of the mean square of the real samples' scores, which keeps them near zero (Karras et al. 2018,
+            arXiv:1710.10196, appendix A.1).
         acgan_scale: Factor of the classifier's loss in the critic's.
         acgan_scale_g: Factor of the classifier's loss in the generator's.
 
@@ -188,6 +190,7 @@ class WassersteinGP:
         penalty_one_sided: bool = False,
         penalty_interval: int = 1,
         penalty_gradient: str = "auto",
+        drift: float = 0.0,
         acgan_scale: float = 1.0,
         acgan_scale_g: float = 0.1,
     ):
@@ -200,6 +203,7 @@ class WassersteinGP:
         if penalty_gradient == "auto" and (missing := device.missing_second_order_kernels()):
             self.penalty_explicit = True
             logger.info(f"LOSS.penalty_gradient=auto: explicit, as this device has no {' and no '.join(missing)}.")
+        self.drift = drift
         self.acgan_scale = acgan_scale
         self.acgan_scale_g = acgan_scale_g
 
@@ -213,14 +217,15 @@ class WassersteinGP:
             label_dict: ``labels`` of the real samples where the critic classifies.
 
         Returns:
-            ``loss``; ``wasserstein``, the estimated distance; ``penalty`` with its weight; ``acgan`` with its scale.
+            ``loss``; ``wasserstein``, the estimated distance; ``drift``, ``penalty`` and ``acgan`` with their factors.
         """
         real, fake = output_dict["real_data"], output_dict["fake_data"]
-        # One pass over both: bigger products, and none of the suite's WGAN-GP critics mixes samples.
-        judged = self.critic({"data": paddle.concat([real, fake])})
-        real_score, fake_score = judged["score"].split([real.shape[0], fake.shape[0]])
-        loss = wasserstein_critic(real_score, fake_score)
+        of_real, fake_score = self._judge(real, fake)
+        loss = wasserstein_critic(of_real["score"], fake_score)
         terms = {"wasserstein": -loss.detach()}
+        if self.drift:
+            terms["drift"] = self.drift * (of_real["score"] ** 2).mean()
+            loss = loss + terms["drift"]
         if output_dict["update"] % self.penalty_interval == 0:
             terms["penalty"] = gradient_penalty(
                 lambda x: self.critic({"data": x})["score"],
@@ -232,10 +237,19 @@ class WassersteinGP:
                 self.penalty_explicit,
             )
             loss = loss + terms["penalty"]
-        if "class_logits" in judged:
-            terms["acgan"] = acgan(judged["class_logits"][: real.shape[0]], label_dict["labels"], self.acgan_scale)
+        if "class_logits" in of_real:
+            terms["acgan"] = acgan(of_real["class_logits"], label_dict["labels"], self.acgan_scale)
             loss = loss + terms["acgan"]
         return {"loss": loss, **terms}
+
+    def _judge(self, real: Tensor, fake: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """Return the critic's outputs for real samples and its scores of generated ones."""
+        if getattr(self.critic, "mixes_samples", False):
+            return self.critic({"data": real}), self.critic({"data": fake})["score"]
+        # One pass over both: bigger products.
+        judged = self.critic({"data": paddle.concat([real, fake])})
+        fake_score = judged["score"][real.shape[0] :]
+        return {key: value[: real.shape[0]] for key, value in judged.items()}, fake_score
 
     def generator_loss(
         self, output_dict: dict[str, Tensor], label_dict: dict[str, Tensor] | None = None, *_

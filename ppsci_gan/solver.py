@@ -38,6 +38,7 @@ from ppsci_gan.data.batches import ShuffledBatches
 from ppsci_gan.errors import InputError
 from ppsci_gan.phases import Batch
 from ppsci_gan.phases import Phase
+from ppsci_gan.phases import Stage
 from ppsci_gan.phases import Updates
 from ppsci_gan.precision import Precision
 from ppsci_gan.scalars import Scalars
@@ -91,6 +92,7 @@ class AdversarialSolver(ppsci.solver.Solver):
         generator: Maps ``noise`` (and ``labels``) to its first output key; see ``ppsci_gan.latent``.
         phases: What an iteration does, in order.
         constraint: Real data by phase name.
+        stages: In place of both, where they change in the course of the training.
         validator: As for ``ppsci.solver.Solver``.
         score: Chooses the best checkpoint while training.
         draw: ``draw(samples, path)`` makes a picture of the fixed latent's samples (array [N, ...]).
@@ -109,10 +111,15 @@ class AdversarialSolver(ppsci.solver.Solver):
         score: Score | None = None,
         draw: Callable[[np.ndarray, str], None] | None = None,
         *,
+        stages: Sequence[Stage] = (),
         cfg: DictConfig,
     ):
         self.generator = generator
-        self.phases = phases
+        whole = Stage("", cfg.TRAIN.epochs * cfg.TRAIN.iters_per_epoch, phases, constraint or {})
+        self.stages = list(stages) or [whole]
+        self.stage: Stage | None = None  # the present one
+        self.phases = phases = self.stages[0].phases
+        constraint = self.stages[0].constraint
         self.score = score
         self.draw = draw
         self.players = {phase.name: phase.player for phase in phases}
@@ -134,7 +141,7 @@ class AdversarialSolver(ppsci.solver.Solver):
         self.best: dict[str, float | None] = {"raw": None, "averaged": None}
         self.train_epoch_func = train_epoch
         self.order: dict[str, ShuffledBatches] = {}
-        self.positions: dict[str, tuple[int, int]] = {}  # in the data, of a checkpoint
+        self.positions: dict[str, tuple[int, int]] = {}  # in the data, where a stage or a checkpoint ended
         self.interrupted = False
         self.scalars = Scalars(Path(self.output_dir, "scalars.jsonl"))
         self.precision = Precision(cfg.use_amp and bool(phases), cfg.amp_level, cfg.amp_dtype)
@@ -168,9 +175,8 @@ class AdversarialSolver(ppsci.solver.Solver):
         Raises:
             FloatingPointError: A loss is no longer finite. The last checkpoint is from before.
         """
-        self.max_steps = self.epochs * self.iters_per_epoch
-        self._open_data()
-        self._try_step()
+        self.max_steps = sum(stage.iterations for stage in self.stages)
+        self._try_stages()
         self.scalars.drop_after(self.global_step)
         self.model.train()
         logger.info(f"Training from iteration {self.global_step} to {self.max_steps}, into {self.output_dir}")
@@ -178,7 +184,7 @@ class AdversarialSolver(ppsci.solver.Solver):
             while self.global_step < self.max_steps and not self.interrupted:
                 epoch = self.global_step // self.iters_per_epoch + 1
                 self.train_epoch_func(self, epoch, self.log_freq)
-                if self.global_step % self.iters_per_epoch == 0:
+                if self.global_step % self.iters_per_epoch == 0 or self.global_step == self.max_steps:
                     self._finish_epoch(epoch)
                 self.save_checkpoint("latest")
         distributed.wait_for_all()  # a rank that ends before the first has written would have the launcher end that
@@ -190,15 +196,45 @@ class AdversarialSolver(ppsci.solver.Solver):
             self.scalars.plot(self.output_dir)
         logger.message(f"Curves, samples and checkpoints: {self.output_dir}")
 
-    def _try_step(self) -> None:
-        """Make sure that the device can do what an iteration takes; nothing is left of it."""
+    def _try_stages(self) -> None:
+        """Make sure that the device can do what the training takes; nothing is left of it.
+
+        Of several stages each is tried with its whole batch, so that what the last one lacks shows in the first minute.
+        """
         with probe.tried(self.model, self.precision.name):
-            for phase in self.phases:
-                with memory.explained(f"phase {phase.name}"), self.updates.only_learning(phase.player):
-                    self.updates.backward(phase, 0, self._batch_of(phase.name, np.arange(2)), num_samples=2)
+            for stage in self.stages:
+                self._enter(stage)
+                stage.begin(stage.iterations // 2)
+                for phase in stage.phases:
+                    num_samples = phase.batch_size if len(self.stages) > 1 else 2
+                    batch = self._batch_of(phase.name, np.arange(num_samples))
+                    with memory.explained(self._place(phase)), self.updates.only_learning(phase.player):
+                        self.updates.backward(phase, 0, batch, num_samples)
+                    self.model.clear_gradients(set_to_zero=False)
+        self.stage = None
+
+    def _place(self, phase: Phase) -> str:
+        return f"stage {self.stage.name}, phase {phase.name}" if self.stage.name else f"phase {phase.name}"
+
+    def _enter(self, stage: Stage) -> None:
+        self.stage, self.phases, self.constraint = stage, stage.phases, stage.constraint
+        self.positions.update({name: order.position for name, order in self.order.items()})
+        self._open_data()
+
+    def _stage_at(self, step: int) -> tuple[Stage, int]:
+        """Return the stage of an iteration, and its number there."""
+        for stage in self.stages:
+            if step < stage.iterations:
+                return stage, step
+            step -= stage.iterations
+        raise ValueError(f"iteration {step} after the last stage")
 
     def run_iteration(self) -> dict[str, Tensor]:
         """Run every phase once; returns its terms by ``<phase>/<term>``, still on the device."""
+        stage, number = self._stage_at(self.global_step)
+        if stage is not self.stage:
+            self._enter(stage)
+        stage.begin(number)
         misc.set_random_seed(self._iteration_seed())
         terms: dict[str, Tensor] = {}
         for phase in self.phases:

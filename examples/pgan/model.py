@@ -24,6 +24,7 @@ from ppsci_gan.errors import InputError
 FIRST = 4  # pixels of scale 0
 SLOPE = 0.2  # of the leaky rectifiers
 EPSILON = 1e-8
+FADE_STEPS = 2**20  # as which weights keep the share of a scale that comes in
 RECTIFIED = 2**0.5  # gain before a rectifier (He initialisation)
 GROUP = 4  # samples whose standard deviation the critic sees
 
@@ -115,7 +116,9 @@ class Growing(players.Player):
         if not depths or min(depths) < 1:
             raise InputError(f"MODEL depths={list(depths)}: give the channels of every scale, such as [512, 512, 256].")
         self.depths = list(depths)
-        self.scale, self.fade = len(depths) - 1, 1.0
+        # Travels with the weights. Integers, which the moving average leaves alone.
+        self.register_buffer("growth", paddle.zeros([2], "int32"))
+        self.grow(len(depths) - 1)
 
     def grow(self, scale: int, fade: float = 1.0) -> None:
         """Set the largest scale and the share of its layers in the picture.
@@ -134,6 +137,16 @@ class Growing(players.Player):
         if not 0 <= fade <= 1:
             raise InputError(f"fade={fade}: a share is from 0 to 1.")
         self.scale, self.fade = scale, float(fade)
+        self.growth.set_value(paddle.to_tensor([scale, round(fade * FADE_STEPS)], "int32"))
+
+    def set_state_dict(self, state_dict: dict[str, Any], use_structured_name: bool = True):
+        """Load weights, and grow to the scale that they were saved at."""
+        result = super().set_state_dict(state_dict, use_structured_name)
+        scale, fade = self.growth.tolist()
+        self.grow(scale, fade / FADE_STEPS)
+        return result
+
+    set_dict = load_dict = set_state_dict
 
     @property
     def resolution(self) -> int:
@@ -230,7 +243,7 @@ def activate(x: Tensor) -> Tensor:
 class PganDiscriminator(Growing):
     """Critic of images [N, 3, R, R], with a classifier beside the score where labels are used.
 
-    The standard deviation within a batch is one of its features, so that its scores depend on the other samples.
+    The standard deviation within a batch is one of its features, so that real and generated samples are judged apart.
 
     Args:
         input_keys: Name of the images, such as ``("data",)``.
@@ -247,6 +260,8 @@ class PganDiscriminator(Growing):
         >>> tuple(critic({"data": paddle.zeros([2, 3, 16, 16])})["score"].shape)
         (2,)
     """
+
+    mixes_samples = True
 
     def __init__(
         self,

@@ -36,7 +36,7 @@ def critic_of(model, **settings):
 
 def randomised(network):
     """Give biases values: they start at zero."""
-    for parameter in network.parameters():
+    for parameter in network.parameters():  # buffers are not among them
         parameter.set_value(paddle.randn(parameter.shape))
     return network
 
