@@ -67,7 +67,11 @@ class Network(Strict):
 
     input_keys: Keys
     output_keys: Keys
-    dim: PositiveInt
+    dim: PositiveInt = None
+    depths: Annotated[list[PositiveInt], Field(min_length=1)] = None
+    latent_dim: PositiveInt = None
+    channels: Literal[1, 3] = None
+    scale_bias: bool = None
     label_num: PositiveInt = None
     use_label: bool = False
     normalize: bool = None
@@ -78,6 +82,7 @@ class Model(Strict):
     """``MODEL``."""
 
     architecture: Literal["resnet", "dcgan"] = None
+    scale: NonNegativeInt | None = None
     gen_net: Network
     dis_net: Network
 
@@ -85,7 +90,7 @@ class Model(Strict):
 class Data(Strict):
     """``DATA``."""
 
-    name: Literal["8gaussians", "25gaussians", "swissroll"] = None
+    name: Literal["8gaussians", "25gaussians", "swissroll", "faces", "cifar10"] = None
     num_samples: PositiveInt = None
     data_path: str | None = None
     dequantize: bool = None
@@ -99,6 +104,7 @@ class Loss(Strict):
     penalty_one_sided: bool
     penalty_interval: PositiveInt
     penalty_gradient: Literal["auto", "autograd", "explicit"]
+    drift: NonNegativeFloat = 0.0
     acgan_scale: NonNegativeFloat = 0.0
     acgan_scale_g: NonNegativeFloat = 0.0
 
@@ -133,6 +139,16 @@ class Swa(Strict):
     avg_range: None = None
 
 
+class GrowthStage(Strict):
+    """An entry of ``TRAIN.stages``: numbers of images shown to the critic."""
+
+    resolution: PositiveInt
+    fade_images: NonNegativeInt
+    stable_images: NonNegativeInt
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat
+
+
 class Train(Strict):
     """``TRAIN``: ppsci's keys with ranges of our own, and those of adversarial training."""
 
@@ -150,8 +166,9 @@ class Train(Strict):
     scores: Families = None
     best_score: str = None
     optimizer: Adam
-    lr_scheduler_gen: Schedule
-    lr_scheduler_dis: Schedule
+    lr_scheduler_gen: Schedule = None
+    lr_scheduler_dis: Schedule = None
+    stages: Annotated[list[GrowthStage], Field(min_length=1)] = None
     ema: Average
     swa: Swa
     update_freq: PositiveInt
@@ -171,6 +188,7 @@ class Eval(ppsci_config.EvalConfig, Strict):
     """``EVAL``."""
 
     num_samples: PositiveInt
+    num_images: PositiveInt = None
     scores: Families = None
     splits: PositiveInt = None
     subset_size: Annotated[int, Field(ge=2)] = None

@@ -32,6 +32,17 @@ def is_first() -> bool:
     return dist.get_rank() == 0
 
 
+def count() -> int:
+    """Return the number of ranks.
+
+    Examples:
+        >>> from ppsci_gan import distributed
+        >>> distributed.count()
+        1
+    """
+    return dist.get_world_size()
+
+
 def start() -> None:
     """Join the other ranks, if this process was launched with some; the device is selected before."""
     if dist.get_world_size() > 1 and not dist.is_initialized():

@@ -80,7 +80,13 @@ class ImageEvaluation:
         self.of_real: dict[str, dict[str, float]] = {}  # by scorer
 
     def validator(
-        self, generator: nn.Layer, batch_size: int, seed: int, image_shape: tuple[int, int, int], low: float
+        self,
+        generator: nn.Layer,
+        batch_size: int,
+        seed: int,
+        image_shape: tuple[int, int, int],
+        low: float,
+        clip: bool = False,
     ) -> dict[str, ppsci.validate.Validator]:
         """Return what scores the images of a fixed latent, as bytes, in a solver.
 
@@ -90,6 +96,7 @@ class ImageEvaluation:
             seed: Of the latent; labels are in equal shares.
             image_shape: (C, H, W).
             low: Value of black in the generator's output, -1 or 0; white is 1.
+            clip: Whether values beyond are cut off, as those of a linear last layer; else they are refused.
 
         Returns:
             The validator by its name; its metrics are named after the scorers.
@@ -106,7 +113,7 @@ class ImageEvaluation:
                 "sampler": {"name": "BatchSampler", "drop_last": False, "shuffle": False},
             },
             ppsci.loss.FunctionalLoss(lambda *_: {}),
-            {"images": lambda out: to_images(out[generator.output_keys[0]], image_shape, low)},
+            {"images": lambda out: to_images(out[generator.output_keys[0]], image_shape, low, clip)},
             {scorer.name: ppsci.metric.FunctionalMetric(self._metric(scorer)) for scorer in self.scorers},
             name="generated",
         )
@@ -170,13 +177,16 @@ class ImageEvaluation:
         }
 
 
-def to_images(samples: paddle.Tensor, image_shape: tuple[int, int, int], low: float) -> paddle.Tensor:
+def to_images(
+    samples: paddle.Tensor, image_shape: tuple[int, int, int], low: float, clip: bool = False
+) -> paddle.Tensor:
     """Return generated values as bytes, as pictures of them would be saved: what scores are defined for.
 
     Args:
         samples: Floats [N, ...].
         image_shape: (C, H, W).
         low: Value of black; white is 1.
+        clip: Whether values beyond are cut off.
 
     Raises:
         InputError: Values that are not finite, or outside the range.
@@ -193,6 +203,8 @@ def to_images(samples: paddle.Tensor, image_shape: tuple[int, int, int], low: fl
             "the generator's images contain NaN or infinity, so they have no score: its training has diverged. Go back "
             "to an earlier checkpoint."
         )
+    if clip:
+        values = np.clip(values, low, 1)
     if values.min() < low - _TOLERANCE or values.max() > 1 + _TOLERANCE:
         raise InputError(
             f"the generator's values go from {values.min():.3g} to {values.max():.3g}, not from {low:g} to 1: its "

@@ -53,6 +53,38 @@ def fixed(generator: nn.Layer, num_samples: int, seed: int) -> dict[str, np.ndar
     return dict(zip(generator.input_keys, values))
 
 
+def walk(generator: nn.Layer, points: int, steps: int, seed: int) -> dict[str, np.ndarray]:
+    """Return inputs on a closed way through latents of a seed, for an animation; labels stay the first one's.
+
+    Between two points the way is a great circle: in high dimensions noise lies near a sphere, and so does the way.
+
+    Args:
+        generator: As for ``sample``.
+        points: Latents that the way passes, at least 2.
+        steps: Inputs from one to the next.
+        seed: Any non-negative integer.
+
+    Examples:
+        >>> from types import SimpleNamespace
+        >>> from ppsci_gan import latent
+        >>> generator = SimpleNamespace(latent_dim=2, label_num=0, input_keys=("noise",))
+        >>> latent.walk(generator, points=3, steps=4, seed=0)["noise"].shape
+        (12, 2)
+    """
+    inputs = fixed(generator, points, seed)
+    ends = inputs[generator.input_keys[0]].astype(np.float64)
+    share = np.arange(steps)[None, :, None] / steps
+    begin, end = ends[:, None], np.roll(ends, -1, axis=0)[:, None]
+    cosine = (begin * end).sum(-1, keepdims=True)
+    cosine /= np.linalg.norm(begin, axis=-1, keepdims=True) * np.linalg.norm(end, axis=-1, keepdims=True)
+    angle = np.arccos(np.clip(cosine, -1, 1))
+    sine = np.maximum(np.sin(angle), 1e-6)
+    way = (np.sin((1 - share) * angle) * begin + np.sin(share * angle) * end) / sine
+    values = [way.reshape([points * steps, -1]).astype(np.float32)]
+    values += [np.repeat(inputs[key][:1], points * steps) for key in generator.input_keys[1:]]
+    return dict(zip(generator.input_keys, values))
+
+
 def input_spec(generator: nn.Layer) -> dict[str, InputSpec]:
     """Return the shapes that an exported generator takes, any batch size.
 

@@ -108,6 +108,29 @@ def save_images(images: np.ndarray, directory: str, prefix: str = "") -> list[st
     return paths
 
 
+def save_animation(images: np.ndarray, path: str, frames_per_second: int = 12) -> None:
+    """Save images as an animated GIF that starts again at its end.
+
+    Args:
+        images: uint8 [N, C, H, W], C 1 or 3; enlarged to some 128 pixels where they are smaller.
+        path: The file.
+        frames_per_second: Speed.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ppsci_gan import plots
+        >>> plots.save_animation(np.zeros([3, 3, 8, 8], np.uint8), "outputs/a.gif")  # doctest: +SKIP
+    """
+    images = _check_images(images)
+    times = max(1, 128 // images.shape[-1])
+    enlarged = images.repeat(times, axis=2).repeat(times, axis=3).transpose(0, 2, 3, 1)
+    frames = [Image.fromarray(frame[:, :, 0] if frame.shape[2] == 1 else frame) for frame in enlarged]
+    content = io.BytesIO()
+    frames[0].save(content, "GIF", save_all=True, append_images=frames[1:], duration=1000 // frames_per_second, loop=0)
+    with atomic(path) as temporary:
+        temporary.write_bytes(content.getvalue())
+
+
 def save_contour_plot(
     real: np.ndarray,
     fake: np.ndarray,
