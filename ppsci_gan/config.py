@@ -90,7 +90,7 @@ class Model(Strict):
 class Data(Strict):
     """``DATA``."""
 
-    name: Literal["8gaussians", "25gaussians", "swissroll", "faces", "cifar10"] = None
+    name: Literal["8gaussians", "25gaussians", "swissroll", "faces", "cifar10", "pictures"] = None
     num_samples: PositiveInt = None
     data_path: str | None = None
     dequantize: bool = None
@@ -169,6 +169,8 @@ class Train(Strict):
     lr_scheduler_gen: Schedule = None
     lr_scheduler_dis: Schedule = None
     stages: Annotated[list[GrowthStage], Field(min_length=1)] = None
+    start_scale: NonNegativeInt = None
+    reset_optimizer: bool = None
     ema: Average
     swa: Swa
     update_freq: PositiveInt

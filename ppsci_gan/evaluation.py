@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
@@ -86,7 +87,7 @@ class ImageEvaluation:
         seed: int,
         image_shape: tuple[int, int, int],
         low: float,
-        clip: bool = False,
+        finish: Callable[[paddle.Tensor], paddle.Tensor] = lambda images: images,
     ) -> dict[str, ppsci.validate.Validator]:
         """Return what scores the images of a fixed latent, as bytes, in a solver.
 
@@ -96,7 +97,8 @@ class ImageEvaluation:
             seed: Of the latent; labels are in equal shares.
             image_shape: (C, H, W).
             low: Value of black in the generator's output, -1 or 0; white is 1.
-            clip: Whether values beyond are cut off, as those of a linear last layer; else they are refused.
+            finish: Makes images of ``image_shape`` of the generator's output, such as of another size or of values
+                beyond black and white, which are refused otherwise.
 
         Returns:
             The validator by its name; its metrics are named after the scorers.
@@ -113,7 +115,7 @@ class ImageEvaluation:
                 "sampler": {"name": "BatchSampler", "drop_last": False, "shuffle": False},
             },
             ppsci.loss.FunctionalLoss(lambda *_: {}),
-            {"images": lambda out: to_images(out[generator.output_keys[0]], image_shape, low, clip)},
+            {"images": lambda out: to_images(finish(out[generator.output_keys[0]]), image_shape, low)},
             {scorer.name: ppsci.metric.FunctionalMetric(self._metric(scorer)) for scorer in self.scorers},
             name="generated",
         )
@@ -177,16 +179,13 @@ class ImageEvaluation:
         }
 
 
-def to_images(
-    samples: paddle.Tensor, image_shape: tuple[int, int, int], low: float, clip: bool = False
-) -> paddle.Tensor:
+def to_images(samples: paddle.Tensor, image_shape: tuple[int, int, int], low: float) -> paddle.Tensor:
     """Return generated values as bytes, as pictures of them would be saved: what scores are defined for.
 
     Args:
         samples: Floats [N, ...].
         image_shape: (C, H, W).
         low: Value of black; white is 1.
-        clip: Whether values beyond are cut off.
 
     Raises:
         InputError: Values that are not finite, or outside the range.
@@ -203,8 +202,6 @@ def to_images(
             "the generator's images contain NaN or infinity, so they have no score: its training has diverged. Go back "
             "to an earlier checkpoint."
         )
-    if clip:
-        values = np.clip(values, low, 1)
     if values.min() < low - _TOLERANCE or values.max() > 1 + _TOLERANCE:
         raise InputError(
             f"the generator's values go from {values.min():.3g} to {values.max():.3g}, not from {low:g} to 1: its "

@@ -201,16 +201,22 @@ class AdversarialSolver(ppsci.solver.Solver):
 
         Of several stages each is tried with its whole batch, so that what the last one lacks shows in the first minute.
         """
+        self.trial_seconds = []
         with probe.tried(self.model, self.precision.name):
             for stage in self.stages:
                 self._enter(stage)
-                stage.begin(stage.iterations // 2)
+                stage.begin(max(1, stage.iterations // 2))
+                seconds = 0.0
                 for phase in stage.phases:
+                    start = time.perf_counter()
                     num_samples = phase.batch_size if len(self.stages) > 1 else 2
                     batch = self._batch_of(phase.name, np.arange(num_samples))
                     with memory.explained(self._place(phase)), self.updates.only_learning(phase.player):
-                        self.updates.backward(phase, 0, batch, num_samples)
+                        losses = self.updates.backward(phase, 0, batch, num_samples)
+                        float(losses["loss"])  # waits for the device
                     self.model.clear_gradients(set_to_zero=False)
+                    seconds += phase.updates * self.updates.accumulate * (time.perf_counter() - start)
+                self.trial_seconds.append(seconds)
         self.stage = None
 
     def _place(self, phase: Phase) -> str:
@@ -221,17 +227,28 @@ class AdversarialSolver(ppsci.solver.Solver):
         self.positions.update({name: order.position for name, order in self.order.items()})
         self._open_data()
 
-    def _stage_at(self, step: int) -> tuple[Stage, int]:
-        """Return the stage of an iteration, and its number there."""
-        for stage in self.stages:
-            if step < stage.iterations:
-                return stage, step
-            step -= stage.iterations
-        raise ValueError(f"iteration {step} after the last stage")
+    def _position(self) -> tuple[int, int]:
+        """Return the index of the stage that the last iteration was in, and the number of iterations done there."""
+        done = self.global_step
+        for index, stage in enumerate(self.stages[:-1]):
+            if done <= stage.iterations:
+                return index, done
+            done -= stage.iterations
+        return len(self.stages) - 1, done
+
+    def _next(self) -> tuple[Stage, int]:
+        """Return the stage of the next iteration, and its number there."""
+        index, done = self._position()
+        return (self.stages[index + 1], 0) if done == self.stages[index].iterations else (self.stages[index], done)
+
+    def stage_is_done(self) -> bool:
+        """Return whether the last iteration was the last one of its stage, of several."""
+        index, done = self._position()
+        return len(self.stages) > 1 and done == self.stages[index].iterations
 
     def run_iteration(self) -> dict[str, Tensor]:
         """Run every phase once; returns its terms by ``<phase>/<term>``, still on the device."""
-        stage, number = self._stage_at(self.global_step)
+        stage, number = self._next()
         if stage is not self.stage:
             self._enter(stage)
         stage.begin(number)
@@ -372,18 +389,33 @@ class AdversarialSolver(ppsci.solver.Solver):
             )
         for name, scaler in scalers.items():
             values.update({f"{name}/loss_scale": scaler.scale, f"{name}/skipped": scaler.skipped})
-        images = sum(phase.updates * phase.batch_size for phase in self.phases if phase.name in (self.constraint or {}))
-        per_second = images * self.updates.accumulate * self.world_size * len(terms) / seconds
-        remaining = timedelta(seconds=int((self.max_steps - self.global_step) * seconds / len(terms)))
+        per_second = self._images_per_iteration(self.stage) * len(terms) / seconds
+        remaining = timedelta(seconds=int(self._remaining_seconds(seconds / len(terms))))
         rates = {f"lr/{phase.name}": phase.optimizer.get_lr() for phase in self.phases}
         epoch, iteration = divmod(self.global_step - 1, self.iters_per_epoch)
         logger.info(
             f"[Train][Epoch {epoch + 1}/{self.epochs}][Iter {iteration + 1}/{self.iters_per_epoch}] "
-            f"lr: {self.phases[0].optimizer.get_lr():.2e}, "
+            + (f"{self.stage.name}, " if self.stage.name else "")
+            + f"lr: {self.phases[0].optimizer.get_lr():.2e}, "
             + ", ".join(f"{name}: {value:.4g}" for name, value in values.items())
             + f", {per_second:.0f} images/s, memory: {memory.peak_mb()} MB, eta: {remaining}"
         )
         self._write_scalars({**values, **rates, "images_per_second": per_second})
+
+    def _remaining_seconds(self, per_iteration: float) -> float:
+        """Estimate what is left: the present stage at its pace, later ones at that of their trial."""
+        index, number = self._position()
+        left = per_iteration * (self.stages[index].iterations - number)
+        return left + sum(
+            stage.iterations * max(per_iteration, self.trial_seconds[later])
+            for later, stage in enumerate(self.stages)
+            if later > index
+        )
+
+    def _images_per_iteration(self, stage: Stage) -> int:
+        """Return how many real images all ranks see."""
+        seen = sum(phase.updates * phase.batch_size for phase in stage.phases if phase.name in stage.constraint)
+        return seen * self.updates.accumulate * self.world_size
 
     def _write_scalars(self, values: dict[str, float]) -> None:
         if distributed.is_first():
@@ -416,12 +448,33 @@ class AdversarialSolver(ppsci.solver.Solver):
             "use": {"generator": "averaged" if averaged else "generator"},
             "schedulers": {phase.name: phase.scheduler.state_dict() for phase in self.phases if phase.scheduler},
             "scalers": self.updates.state_dict(),
+            "stage": self._stage_state(),
         }
         if self.ema_model is not None:
             tensors.update({f"averaged/{k}": v for k, v in self.ema_model.params_shadow.items()})
             state["averages"] = int(self.ema_model.n_avg)
         path = Path(self.output_dir, "checkpoints", f"{name}.safetensors")
         weights.save_checkpoint(path, {k: v.numpy() for k, v in tensors.items()}, state)
+
+    def _stage_state(self) -> dict[str, Any]:
+        """Return the place in the stages in images, so that other numbers of ranks can go on from it."""
+        index, done = self._position()
+        stage = self.stages[index]
+        return {"index": index, "name": stage.name, "images": done * self._images_per_iteration(stage)}
+
+    def _iteration_of(self, state: dict[str, Any], path: str) -> int:
+        """Return the iteration at which a checkpoint's run stands among these stages."""
+        if len(self.stages) == 1:
+            return state["iteration"]
+        place, names = state["stage"], [stage.name for stage in self.stages]
+        if names[place["index"] : place["index"] + 1] != [place["name"]]:
+            raise InputError(
+                f"{path} was saved in stage {place['index'] + 1}, {place['name'] or 'of a run without stages'}; these "
+                f"are {', '.join(names)}. It can go on with the TRAIN.stages and TRAIN.start_scale of its run."
+            )
+        stage = self.stages[place["index"]]
+        done = min(place["images"] // self._images_per_iteration(stage), stage.iterations)
+        return sum(before.iterations for before in self.stages[: place["index"]]) + done
 
     def load_checkpoint(self, path: str) -> None:
         """Continue from a checkpoint: players, optimizers, schedulers, average, iteration and best scores.
@@ -460,7 +513,7 @@ class AdversarialSolver(ppsci.solver.Solver):
             if not arrays:
                 raise InputError(f"{path} has no moving average: add TRAIN.ema.use_ema=false.")
             self.ema_model.set_state_dict({**_tensors(arrays), "n_avg": paddle.to_tensor(state["averages"])})
-        self.global_step, self.best = state["iteration"], state["best"]
+        self.global_step, self.best = self._iteration_of(state, path), state["best"]
         self.positions = {name: tuple(position) for name, position in state["data"].items()}
         logger.message(f"Going on from {path}, after iteration {self.global_step}")
 
@@ -478,14 +531,16 @@ def train_epoch(solver: AdversarialSolver, epoch_id: int, log_freq: int) -> None
     while solver.global_step < last and not solver.interrupted:
         terms.append(solver.run_iteration())
         solver.interrupted = distributed.any_rank(solver.interrupted)
-        step = solver.global_step
-        if step % log_freq == 0 or step in (1, last) or solver.interrupted:
+        step, stage_is_done = solver.global_step, solver.stage_is_done()
+        if step % log_freq == 0 or step in (1, last) or stage_is_done or solver.interrupted:
             solver.log(terms, time.perf_counter() - start)
             terms, start = [], time.perf_counter()
-        if solver.draw is not None and solver.sample_freq > 0 and step % solver.sample_freq == 0:
+        if solver.draw is not None and solver.sample_freq > 0 and (step % solver.sample_freq == 0 or stage_is_done):
             drawing = time.perf_counter()
             solver.draw_samples(str(Path(solver.output_dir, "samples", f"{step:07d}.png")))
             start += time.perf_counter() - drawing
+        if stage_is_done:
+            solver.save_checkpoint(solver.stage.name)
 
 
 def _to_tensors(batch):

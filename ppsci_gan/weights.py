@@ -360,6 +360,23 @@ def set_optimizer_state(optimizer: paddle.optimizer.Optimizer, model: nn.Layer, 
     optimizer.set_state_dict(state)
 
 
+def reset_optimizer(optimizer: paddle.optimizer.Adam, model: nn.Layer) -> None:
+    """Let Adam forget its moments.
+
+    Args:
+        optimizer: The optimizer.
+        model: The network whose parameters it updates.
+    """
+    state = {name: value.numpy() for name, value in optimizer_state(optimizer, model).items()}
+    for name, value in state.items():
+        slot = name.rsplit("/", 1)[1]
+        if slot.startswith("moment"):
+            value[...] = 0
+        elif slot.startswith(("beta1_pow", "beta2_pow")):
+            value[...] = getattr(optimizer, f"_{slot[:5]}")
+    set_optimizer_state(optimizer, model, state)
+
+
 def _updated(parameter: paddle.Tensor, optimizer: paddle.optimizer.Optimizer) -> str:
     """Return Paddle's name of what the optimizer updates: of a half-precision parameter its float32 master."""
     return optimizer._master_weights.get(parameter.name, parameter).name

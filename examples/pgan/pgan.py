@@ -1,4 +1,4 @@
-"""PGAN: progressive growing from 4x4 pixels, on drawn faces or CIFAR-10.
+"""PGAN: progressive growing from 4x4 pixels, on drawn faces, CIFAR-10, CelebA or any folder of pictures.
 
 Reference: https://arxiv.org/abs/1710.10196
 """
@@ -9,6 +9,7 @@ from os import path as osp
 import hydra
 import numpy as np
 import ppsci
+from model import FIRST
 from model import PganDiscriminator
 from model import PganGenerator
 from omegaconf import DictConfig
@@ -36,45 +37,91 @@ from ppsci_gan.scoring import Protocol
 from ppsci_gan.solver import AdversarialSolver
 
 
-def real_images(cfg: DictConfig, split: str, resolution: int) -> Images:
-    """Return the images of a split, at one resolution of their pyramid."""
+def resolutions(cfg: DictConfig) -> list[int]:
+    """Return the resolutions of the networks' scales."""
+    return [FIRST * 2**scale for scale in range(len(cfg.MODEL.gen_net.depths))]
+
+
+# --8<-- [start:levels]
+def read_levels(cfg: DictConfig, split: str) -> dict[int, Images]:
+    """Return the images of a split at every resolution, 4, 8, ..."""
     if cfg.DATA.name == "faces":
         drawn = faces.factors(cfg.DATA.num_samples, cfg.seed + (split == "test"))
-        return Images(f"faces {split}", faces.draw(drawn, resolution), None)
-    whole = images.data_set(cfg.DATA.name, cfg.DATA.data_path, split)
-    levels = pyramid.levels(whole.data)
-    if resolution not in levels:
-        raise InputError(f"DATA.name={cfg.DATA.name}: it has {max(levels)} pixels, not {resolution}.")
-    return whole._replace(data=levels[resolution])
-
-
-def to_images(samples: np.ndarray) -> np.ndarray:
-    """Return generated images [N, C, R, R] as uint8; the last layer is linear: some values are beyond -1 or 1."""
-    return plots.to_uint8(np.clip(samples, -1, 1))
-
-
-def draw(samples: np.ndarray, path: str):
-    plots.save_image_grid(to_images(samples), path)
-
-
-def check_stages(cfg: DictConfig) -> None:
-    """Refuse stages that these networks cannot grow through."""
-    scales = len(cfg.MODEL.gen_net.depths)
-    resolutions = [stage.resolution for stage in cfg.TRAIN.stages]
-    possible = [4 * 2**scale for scale in range(scales)]
-    if any(resolution not in possible for resolution in resolutions):
+        levels = {resolution: faces.Faces(drawn, resolution) for resolution in resolutions(cfg)}
+        found = Images(f"drawn faces {split}", None, drawn["hair"])
+    elif cfg.DATA.name == "cifar10":
+        found = images.data_set("cifar10", cfg.DATA.data_path, split)
+        levels = pyramid.levels(found.data)
+    else:
+        levels, labels = pyramid.read(cfg.DATA.data_path, split)
+        found = Images(f"{cfg.DATA.data_path} {split}", None, labels)
+    if cfg.MODEL.gen_net.use_label and (found.labels is None or found.labels.max() >= cfg.MODEL.gen_net.label_num):
+        classes = "no classes" if found.labels is None else f"classes up to {found.labels.max()}"
         raise InputError(
-            f"TRAIN.stages has resolutions {resolutions}; MODEL.gen_net.depths has {scales} scales: {possible}."
+            f"MODEL.gen_net.use_label=true with MODEL.gen_net.label_num={cfg.MODEL.gen_net.label_num}: the images of "
+            f"DATA.name={cfg.DATA.name} have {classes}."
         )
-    if resolutions != sorted(resolutions):
-        raise InputError(f"TRAIN.stages has resolutions {resolutions}: they must not become smaller.")
+    return {resolution: found._replace(data=level) for resolution, level in levels.items()}
+
+
+# --8<-- [end:levels]
+
+
+def to_images(samples: np.ndarray, resolution: int = 0) -> np.ndarray:
+    """Return generated images [N, C, R, R] as uint8, enlarged to a resolution if that is higher.
+
+    The last layer is linear, so that some values are beyond -1 or 1.
+    """
+    times = max(1, resolution // samples.shape[-1])
+    return plots.to_uint8(np.clip(samples, -1, 1)).repeat(times, axis=2).repeat(times, axis=3)
+
+
+def build_evaluation(cfg: DictConfig, scores: list[str], num_samples: int, real: Images, held_out: Images):
+    return ImageEvaluation(
+        scores,
+        num_samples,
+        Protocol(splits=cfg.EVAL.splits, subset_size=cfg.EVAL.subset_size),
+        real._replace(data=np.asarray(real.data)),
+        held_out._replace(data=np.asarray(held_out.data)),
+        cfg.EVAL.inception.weights,
+        cfg.EVAL.classifier.weights,
+    )
+
+
+def build_validator(cfg: DictConfig, evaluation: ImageEvaluation, generator: PganGenerator, resolution: int):
+    """Return what scores generated images, enlarged where they do not have the real ones' resolution yet."""
+
+    def finish(samples):
+        return F.interpolate(samples.clip(-1, 1), size=[resolution, resolution], mode="nearest")
+
+    shape = (cfg.MODEL.gen_net.channels, resolution, resolution)
+    return evaluation.validator(generator, cfg.EVAL.batch_size, cfg.seed, shape, low=-1, finish=finish)
+
+
+def stages_of(cfg: DictConfig, levels: dict[int, Images]) -> list[DictConfig]:
+    """Return the stages to train; refuse those that these networks or images cannot grow through."""
+    sizes = [stage.resolution for stage in cfg.TRAIN.stages]
+    possible = resolutions(cfg)
+    if any(size not in possible for size in sizes):
+        raise InputError(
+            f"TRAIN.stages has resolutions {sizes}; MODEL.gen_net.depths={list(cfg.MODEL.gen_net.depths)} has "
+            f"{len(possible)} scales: {possible}."
+        )
+    if sizes != sorted(sizes):
+        raise InputError(f"TRAIN.stages has resolutions {sizes}: they must not become smaller.")
+    if sizes[-1] not in levels:
+        raise InputError(f"TRAIN.stages goes to {sizes[-1]} pixels; the images have at most {max(levels)}.")
+    stages = [stage for stage in cfg.TRAIN.stages if stage.resolution >= FIRST * 2**cfg.TRAIN.start_scale]
+    if not stages:
+        raise InputError(f"TRAIN.start_scale={cfg.TRAIN.start_scale}: TRAIN.stages ends with {sizes[-1]} pixels.")
+    return stages
 
 
 def train(cfg: DictConfig):
-    check_stages(cfg)
     # --8<-- [start:data]
-    finest = max(stage.resolution for stage in cfg.TRAIN.stages)
-    levels = pyramid.levels(real_images(cfg, "train", finest).data)
+    levels = read_levels(cfg, "train")
+    plan = stages_of(cfg, levels)
+    finest = plan[-1].resolution
     # --8<-- [end:data]
 
     # --8<-- [start:model]
@@ -91,9 +138,8 @@ def train(cfg: DictConfig):
     # --8<-- [end:loss]
 
     # --8<-- [start:optimizer]
-    rate = cfg.TRAIN.stages[0].learning_rate
-    optimizer_gen = ppsci.optimizer.Adam(rate, **cfg.TRAIN.optimizer)(generator)
-    optimizer_dis = ppsci.optimizer.Adam(rate, **cfg.TRAIN.optimizer)(critic)
+    optimizer_gen = ppsci.optimizer.Adam(plan[0].learning_rate, **cfg.TRAIN.optimizer)(generator)
+    optimizer_dis = ppsci.optimizer.Adam(plan[0].learning_rate, **cfg.TRAIN.optimizer)(critic)
     # --8<-- [end:optimizer]
 
     # --8<-- [start:stages]
@@ -106,8 +152,13 @@ def train(cfg: DictConfig):
         return real * generator.fade + coarse * (1 - generator.fade)
 
     def stage_of(given: DictConfig) -> Stage:
+        real = levels[given.resolution]
         data = {
-            "dataset": {"name": "NamedArrayDataset", "input": {"data": levels[given.resolution]}},
+            "dataset": {
+                "name": "NamedArrayDataset",
+                "input": {"data": real.data},
+                "label": {"labels": real.labels} if cfg.MODEL.gen_net.use_label else {},
+            },
             "batch_size": given.batch_size,
             "sampler": {"name": "BatchSampler", "drop_last": False, "shuffle": True},
         }
@@ -116,25 +167,40 @@ def train(cfg: DictConfig):
             Phase("critic", critic, optimizer_dis, critic_loss, given.batch_size, updates=cfg.TRAIN.n_critic),
             Phase("generator", generator, optimizer_gen, generator_loss, given.batch_size),
         ]
-        shown = given.batch_size * distributed.count() * cfg.TRAIN.n_critic  # images, per iteration
-        scale = (given.resolution // 4).bit_length() - 1
+        # Images that the critic sees in an iteration; with several ranks a stage takes fewer iterations.
+        shown = given.batch_size * cfg.TRAIN.n_critic * cfg.TRAIN.update_freq * distributed.count()
+        scale = resolutions(cfg).index(given.resolution)
 
         def begin(iteration: int) -> None:
             fade = min(1.0, iteration * shown / given.fade_images) if given.fade_images else 1.0
             for player, optimizer in ((generator, optimizer_gen), (critic, optimizer_dis)):
                 player.grow(scale, fade)
                 optimizer.set_lr(given.learning_rate)
+                if cfg.TRAIN.reset_optimizer and iteration == 0:
+                    weights.reset_optimizer(optimizer, player)
 
-        total = given.fade_images + given.stable_images
-        name = f"{given.resolution}x{given.resolution}"
-        return Stage(name, ceil(total / shown), phases, {constraint.name: constraint}, begin)
+        iterations = ceil((given.fade_images + given.stable_images) / shown)
+        return Stage(f"{given.resolution}x{given.resolution}", iterations, phases, {constraint.name: constraint}, begin)
 
-    stages = [stage_of(given) for given in cfg.TRAIN.stages]
+    stages = [stage_of(given) for given in plan]
     # --8<-- [end:stages]
 
     # --8<-- [start:solver]
+    validator = score = None
+    if cfg.TRAIN.eval_during_train:
+        real, held_out = levels[finest], read_levels(cfg, "test")[finest]
+        evaluation = build_evaluation(cfg, cfg.TRAIN.scores, cfg.TRAIN.num_eval_samples, real, held_out)
+        validator = build_validator(cfg, evaluation, generator, finest)
+        score = evaluation.best(cfg.TRAIN.best_score)
     cfg.TRAIN.epochs = ceil(sum(stage.iterations for stage in stages) / cfg.TRAIN.iters_per_epoch)
-    solver = AdversarialSolver(generator, stages=stages, draw=draw, cfg=cfg)
+    solver = AdversarialSolver(
+        generator,
+        stages=stages,
+        validator=validator,
+        score=score,
+        draw=lambda samples, path: plots.save_image_grid(to_images(samples, finest), path),
+        cfg=cfg,
+    )
     solver.train()
     # --8<-- [end:solver]
 
@@ -152,21 +218,15 @@ def load_generator(cfg: DictConfig, path: str | None) -> PganGenerator:
 # --8<-- [start:evaluate]
 def evaluate(cfg: DictConfig):
     generator = load_generator(cfg, cfg.EVAL.pretrained_gen_model_path)
-    real, held_out = (real_images(cfg, split, generator.resolution) for split in ("train", "test"))
-    evaluation = ImageEvaluation(
-        cfg.EVAL.scores,
-        cfg.EVAL.num_samples,
-        Protocol(splits=cfg.EVAL.splits, subset_size=cfg.EVAL.subset_size),
-        real,
-        held_out,
-        cfg.EVAL.inception.weights,
-        cfg.EVAL.classifier.weights,
-    )
-    shape = (cfg.MODEL.gen_net.channels, generator.resolution, generator.resolution)
-    validator = evaluation.validator(generator, cfg.EVAL.batch_size, cfg.seed, shape, low=-1, clip=True)
-    solver = AdversarialSolver(generator, validator=validator, draw=draw, cfg=cfg)
+    resolution = generator.resolution
+    real, held_out = (read_levels(cfg, split) for split in ("train", "test"))
+    if resolution not in real:
+        raise InputError(f"The generator makes images of {resolution} pixels; the real ones have {max(real)} at most.")
+    evaluation = build_evaluation(cfg, cfg.EVAL.scores, cfg.EVAL.num_samples, real[resolution], held_out[resolution])
+    validator = build_validator(cfg, evaluation, generator, resolution)
+    solver = AdversarialSolver(generator, validator=validator, cfg=cfg)
     _, scores = solver.eval()
-    origin = f"{weights.describe(cfg.EVAL.pretrained_gen_model_path, 'generator')}, {generator.resolution} pixels"
+    origin = f"{weights.describe(cfg.EVAL.pretrained_gen_model_path, 'generator')}, {resolution} pixels"
     protocols = evaluation.protocols(scores, latent_seed=cfg.seed, generator=origin)
     report(scores, protocols, osp.join(cfg.output_dir, "scores.json"))
     draw_all(solver, generator, cfg)
@@ -174,19 +234,16 @@ def evaluate(cfg: DictConfig):
 
 def draw_all(solver: AdversarialSolver, generator: PganGenerator, cfg: DictConfig):
     """Draw a grid, single pictures and a walk through the latent space."""
+
+    def pictures(inputs: dict[str, np.ndarray]) -> np.ndarray:
+        outputs = solver.predict(inputs, batch_size=cfg.EVAL.batch_size, return_numpy=True)
+        return to_images(outputs[generator.output_keys[0]])
+
     grid, single, animation = (osp.join(cfg.output_dir, name) for name in ("samples.png", "images", "walk.gif"))
-    solver.draw_samples(grid)
-    for path, inputs in (
-        (single, latent.fixed(generator, cfg.EVAL.num_images, cfg.seed)),
-        (animation, latent.walk(generator, points=6, steps=12, seed=cfg.seed)),
-    ):
-        samples = to_images(
-            solver.predict(inputs, batch_size=cfg.EVAL.batch_size, return_numpy=True)[generator.output_keys[0]]
-        )
-        if path == single:
-            plots.save_images(samples, path)
-        else:
-            plots.save_animation(samples, path)
+    drawn = pictures(latent.fixed(generator, cfg.EVAL.num_images, cfg.seed))
+    plots.save_image_grid(drawn, grid)
+    plots.save_images(drawn, single)
+    plots.save_animation(pictures(latent.walk(generator, points=6, steps=12, seed=cfg.seed)), animation)
     logger.message(f"Pictures: {grid}, {single}, {animation}")
 
 

@@ -42,6 +42,35 @@ def factors(num_samples: int, seed: int) -> dict[str, np.ndarray]:
     }
 
 
+class Faces:
+    """Faces that are drawn when they are asked for: an array of images, of which only the factors are in memory.
+
+    Args:
+        given: As ``factors`` returns them.
+        resolution: Edge in pixels.
+
+    Examples:
+        >>> from ppsci_gan.data import faces
+        >>> drawn = faces.Faces(faces.factors(200_000, seed=0), 16)
+        >>> len(drawn), drawn[[3, 199_999]].shape
+        (200000, (2, 3, 16, 16))
+    """
+
+    def __init__(self, given: dict[str, np.ndarray], resolution: int):
+        self.given, self.resolution = given, resolution
+
+    def __len__(self) -> int:
+        return len(self.given["skin"])
+
+    def __getitem__(self, indices) -> np.ndarray:
+        """Return uint8 [N, 3, resolution, resolution]."""
+        return draw({name: value[indices] for name, value in self.given.items()}, self.resolution)
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        """Draw all of them."""
+        return self[:] if dtype is None else self[:].astype(dtype)
+
+
 def draw(given: dict[str, np.ndarray], resolution: int, batch_size: int = 256) -> np.ndarray:
     """Draw faces of given factors.
 

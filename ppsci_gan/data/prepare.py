@@ -1,0 +1,329 @@
+"""Prepare pictures for training: crop them, halve them down to 4 x 4 pixels, and write arrays that can be mapped.
+
+Usage:
+    python -m ppsci_gan.data.prepare img_align_celeba.zip data/celeba --crop celeba
+    python -m ppsci_gan.data.prepare pictures/ data/pictures --resolution 64
+
+A second call goes on where the first was stopped; one on finished images checks them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import json
+import os
+import shutil
+import zipfile
+import zlib
+from collections import deque
+from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from pathlib import PurePosixPath
+from typing import Any
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+from PIL import ImageOps
+from tqdm import tqdm
+
+from ppsci_gan import cli
+from ppsci_gan.data import pyramid
+from ppsci_gan.data.images import SUFFIXES
+from ppsci_gan.errors import InputError
+
+CELEBA_SIZE, CELEBA_CENTRE, CELEBA_EDGE = (178, 218), (89, 121), 128  # of pictures, and of faces in them, in pixels
+MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")
+CHUNK = 64  # pictures that are decoded, and written, at a time
+SEED = 0  # of their order
+MOST_NAMED = 10  # pictures in an error
+
+
+class Pictures(NamedTuple):
+    """Where pictures come from.
+
+    Attributes:
+        name: The folder or archive.
+        members: Paths in it, sorted.
+        read: Returns a member's bytes.
+    """
+
+    name: str
+    members: list[str]
+    read: Callable[[str], bytes]
+
+    def classes(self) -> list[str]:
+        """Return the names of the sub-folders that hold all pictures, or nothing where there are fewer than two."""
+        parents = [PurePosixPath(member).parts[:-1] for member in self.members]
+        shared = len(os.path.commonprefix(parents))
+        below = {parts[shared] for parts in parents if len(parts) > shared}
+        return sorted(below) if len(below) > 1 and all(len(parts) > shared for parts in parents) else []
+
+
+class Crop(NamedTuple):
+    """A square of a picture.
+
+    Attributes:
+        kind: ``centre``, the largest one; ``celeba``, the face; or an edge in pixels, in the centre.
+    """
+
+    kind: str
+
+    def box(self, size: tuple[int, int], resolution: int) -> tuple[int, int, int, int]:
+        """Return left, upper, right and lower pixel for a picture of (width, height).
+
+        Raises:
+            InputError: The picture is too small.
+        """
+        if self.kind == "celeba":
+            if size != CELEBA_SIZE:
+                raise InputError(f"{_pixels(size)}, and not CelebA's aligned {_pixels(CELEBA_SIZE)}")
+            edge, centre = CELEBA_EDGE, CELEBA_CENTRE
+        else:
+            edge, centre = min(size) if self.kind == "centre" else int(self.kind), (size[0] // 2, size[1] // 2)
+        if edge < resolution or edge > min(size):
+            raise InputError(f"{_pixels(size)}, too small for {_pixels((max(edge, resolution),) * 2)}")
+        left, upper = centre[0] - edge // 2, centre[1] - edge // 2
+        return left, upper, left + edge, upper + edge
+
+
+def prepare(source: str, output: str, resolution: int = 128, crop: str = "centre", grey: bool = False) -> Path:
+    """Write a pyramid of pictures, which ``ppsci_gan.data.pyramid.read`` maps.
+
+    Args:
+        source: Folder, also with sub-folders, or zip archive of pictures. Sub-folders that hold all become classes.
+        output: Folder to make.
+        resolution: Edge of the finest level in pixels: 4, 8, 16, ...
+        crop: ``centre``: the largest square in the middle; ``celeba``: 128 pixels around (89, 121), as
+            pytorch_GAN_zoo's; or the edge of a square in the middle.
+        grey: Whether one channel is kept and not three.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: No pictures; some are broken, too small or animated; or the disk is too small. The first ones are
+            named. Nothing is left in ``output``.
+
+    Examples:
+        >>> from ppsci_gan.data.prepare import prepare
+        >>> prepare("img_align_celeba.zip", "data/celeba", crop="celeba")  # doctest: +SKIP
+        PosixPath('data/celeba')
+    """
+    levels = pyramid.resolutions(resolution)
+    if crop not in ("centre", "celeba") and not (crop.isdecimal() and int(crop) >= resolution):
+        raise InputError(f"--crop {crop}: centre, celeba or an edge in pixels, at least that of --resolution.")
+    pictures = _find(source)
+    names = pictures.classes()
+    wanted = {
+        "images": len(pictures.members),
+        "channels": 1 if grey else 3,
+        "classes": names,
+        "levels": levels,
+        "source": {"name": pictures.name, "crop": crop, "sha256_of_names": _digest(pictures.members)},
+    }
+    folder = Path(output).expanduser()
+    if (folder / pyramid.DESCRIPTION).is_file():
+        _check(folder, wanted)
+        return folder
+    if folder.exists():
+        raise InputError(f"{folder}: there is something else already. Name a new folder.")
+    # Training takes images in random order; here, so that the last tenth is a fair sample to test with.
+    order = np.random.default_rng(SEED).permutation(len(pictures.members))
+    try:
+        partial = _begin(folder, wanted)
+        if names:
+            parts = [PurePosixPath(pictures.members[index]).parts for index in order]
+            depth = next(i for i in range(len(parts[0])) if len({p[i] for p in parts}) > 1)
+            np.save(partial / "labels.npy", np.array([names.index(p[depth]) for p in parts], np.int64))
+        _write(partial, wanted, pictures, order, Crop(crop))
+        wanted["crc32"] = {str(size): _checksum(partial / f"{size}.npy") for size in wanted["levels"]}
+        (partial / pyramid.DESCRIPTION).write_text(json.dumps(wanted, indent=1))
+        partial.rename(folder)
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or folder}: {error.strerror or error}. What is done is kept in "
+            f"{pyramid.partial(folder)}: make room, or remove it."
+        ) from error
+    return folder
+
+
+def _find(source: str) -> Pictures:
+    path = Path(source).expanduser()
+    if path.is_dir():
+        members = sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+        found = Pictures(source, members, lambda member: (path / member).read_bytes())
+    elif zipfile.is_zipfile(path):
+        archive = zipfile.ZipFile(path)
+        members = sorted(
+            name
+            for name in archive.namelist()
+            if PurePosixPath(name).suffix.lower() in SUFFIXES and "__MACOSX" not in name
+        )
+        found = Pictures(source, members, archive.read)
+    else:
+        raise InputError(f"{source}: neither a folder nor a zip archive of pictures.")
+    if not found.members:
+        raise InputError(f"{source}: no pictures there ({', '.join(SUFFIXES)}).")
+    return found
+
+
+def _begin(folder: Path, wanted: dict[str, Any]) -> Path:
+    """Make the folder of unfinished images, or keep one of the same pictures."""
+    partial = pyramid.partial(folder)
+    plan = partial / "plan.json"
+    if not (plan.is_file() and plan.read_text() == json.dumps(wanted)):
+        if partial.exists():
+            shutil.rmtree(partial)
+        partial.mkdir(parents=True)
+        plan.write_text(json.dumps(wanted))
+    done = sum(path.stat().st_size for path in partial.iterdir())
+    needed = wanted["images"] * wanted["channels"] * sum(size**2 for size in wanted["levels"]) - done
+    free = shutil.disk_usage(partial).free
+    if needed > free:
+        raise InputError(f"{folder}: {needed / 1e9:.2f} GB are to be written; its disk has {free / 1e9:.2f} GB left.")
+    return partial
+
+
+def _write(partial: Path, wanted: dict[str, Any], pictures: Pictures, order: np.ndarray, crop: Crop) -> None:
+    """Write the arrays from where they end: their length says how far they are."""
+    shapes = {size: [wanted["channels"], size, size] for size in wanted["levels"]}
+    files = {size: _open(partial / f"{size}.npy", len(order), shape) for size, shape in shapes.items()}
+    try:
+        done = min((_end(file) - start) // int(np.prod(shapes[size])) for size, (file, start) in files.items())
+        for size, (file, start) in files.items():
+            file.truncate(start + done * int(np.prod(shapes[size])))
+            file.seek(0, os.SEEK_END)
+        if done:
+            print(f"{partial}: going on after {done} pictures")
+        chunks = [order[i : i + CHUNK] for i in range(done, len(order), CHUNK)]
+        bad: list[str] = []
+        with (
+            ThreadPoolExecutor() as pool,
+            tqdm(total=len(order), initial=done, desc="preparing", unit="img") as progress,
+        ):
+            for chunk, (images, complaints) in zip(
+                chunks, _ahead(pool, lambda c: _decode_all(pictures, c, crop, wanted), chunks)
+            ):
+                bad += complaints
+                progress.update(len(chunk))
+                for size in () if bad else wanted["levels"]:  # finest first
+                    images = images if size == wanted["levels"][0] else pyramid.halved(images)
+                    files[size][0].write(images.tobytes())
+        if bad:
+            more = f"\n... and {len(bad) - MOST_NAMED} more" if len(bad) > MOST_NAMED else ""
+            raise InputError(
+                f"{pictures.name}: {len(bad)} of its pictures cannot be used. Remove or replace them:\n"
+                + "\n".join(bad[:MOST_NAMED])
+                + more
+            )
+    finally:
+        for file, _ in files.values():
+            file.close()
+
+
+def _open(path: Path, count: int, shape: list[int]) -> tuple[io.FileIO, int]:
+    """Open an array's file for writing at its end; returns also where its values begin."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (count, *shape)})
+    file = path.open("r+b" if path.exists() else "w+b", buffering=0)
+    if _end(file) < header.tell():
+        file.seek(0)
+        file.write(header.getvalue())
+    return file, header.tell()
+
+
+def _end(file: io.FileIO) -> int:
+    return os.fstat(file.fileno()).st_size
+
+
+def _ahead(pool: ThreadPoolExecutor, function: Callable, items: list) -> Iterator:
+    """Map in order and in parallel, only a few items ahead of the reader, so that results do not pile up."""
+    waiting: deque = deque()
+    for item in items:
+        waiting.append(pool.submit(function, item))
+        if len(waiting) > 2 * (os.cpu_count() or 1):
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _decode_all(pictures: Pictures, indices: np.ndarray, crop: Crop, wanted: dict[str, Any]):
+    """Return uint8 [N, C, R, R], and what is wrong with pictures."""
+    resolution, bad = wanted["levels"][0], []
+    images = np.zeros([len(indices), wanted["channels"], resolution, resolution], np.uint8)
+    for image, member in zip(images, (pictures.members[index] for index in indices)):
+        try:
+            image[:] = _decode(pictures.read(member), resolution, crop, wanted["channels"])
+        except InputError as error:
+            bad.append(f"{member}: {error}")
+        except (OSError, SyntaxError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
+            bad.append(f"{member}: broken ({error})")
+        except Image.DecompressionBombError as error:
+            bad.append(f"{member}: {error}")
+    return images, bad
+
+
+def _decode(content: bytes, resolution: int, crop: Crop, channels: int) -> np.ndarray:
+    with Image.open(io.BytesIO(content)) as picture:
+        if getattr(picture, "n_frames", 1) > 1:
+            raise InputError(f"animated, {picture.n_frames} frames")
+        if picture.mode not in MODES:
+            raise InputError(f"pixels of type {picture.mode}, and not of 8 bits")
+        box = crop.box(ImageOps.exif_transpose(picture).size, resolution)
+        upright = ImageOps.exif_transpose(picture).convert("L" if channels == 1 else "RGB")
+        square = upright.crop(box)
+        if square.width != resolution:
+            square = square.resize((resolution, resolution), Image.Resampling.LANCZOS)
+        return np.asarray(square).reshape([resolution, resolution, channels]).transpose(2, 0, 1)
+
+
+def _check(folder: Path, wanted: dict[str, Any]) -> None:
+    """Compare finished images with what was asked for, and with their checksums."""
+    found = pyramid.describe(folder)
+    differing = [key for key, value in wanted.items() if found[key] != value]
+    if differing:
+        raise InputError(f"{folder}: prepared of other pictures or settings ({', '.join(differing)}). Name a new one.")
+    for size in found["levels"]:
+        if _checksum(folder / f"{size}.npy") != found["crc32"][str(size)]:
+            raise InputError(f"{folder / f'{size}.npy'}: damaged. Remove {folder} and prepare it again.")
+
+
+def _checksum(path: Path) -> int:
+    value = 0
+    with path.open("rb") as file:
+        while block := file.read(2**24):
+            value = zlib.crc32(block, value)
+    return value
+
+
+def _digest(members: list[str]) -> str:
+    return hashlib.sha256("\0".join(members).encode()).hexdigest()
+
+
+def _pixels(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]} pixels"
+
+
+@cli.explain_errors
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser("python -m ppsci_gan.data.prepare", description=__doc__.partition("\n")[0])
+    parser.add_argument("source", help="folder or zip archive of pictures")
+    parser.add_argument("output", help="folder to make, for DATA.data_path")
+    parser.add_argument("--resolution", type=int, default=128, help="of the finest level (default: 128)")
+    parser.add_argument("--crop", default="centre", help="centre (default), celeba, or the edge of a centred square")
+    parser.add_argument("--grey", action="store_true", help="keep one channel")
+    given = parser.parse_args()
+    folder = prepare(given.source, given.output, given.resolution, given.crop, given.grey)
+    description = pyramid.describe(folder)
+    sizes = ", ".join(map(str, description["levels"]))
+    print(f"{folder}: {description['images']} images of {sizes} pixels, checked; train with DATA.data_path={folder}")
+
+
+if __name__ == "__main__":
+    main()
