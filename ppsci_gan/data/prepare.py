@@ -21,6 +21,8 @@ from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from math import prod
 from pathlib import Path
 from pathlib import PurePosixPath
 from typing import Any
@@ -191,54 +193,68 @@ def _begin(folder: Path, wanted: dict[str, Any]) -> Path:
 
 def _write(partial: Path, wanted: dict[str, Any], pictures: Pictures, order: np.ndarray, crop: Crop) -> None:
     """Write the arrays from where they end: their length says how far they are."""
-    shapes = {size: [wanted["channels"], size, size] for size in wanted["levels"]}
-    files = {size: _open(partial / f"{size}.npy", len(order), shape) for size, shape in shapes.items()}
-    try:
-        done = min((_end(file) - start) // int(np.prod(shapes[size])) for size, (file, start) in files.items())
-        for size, (file, start) in files.items():
-            file.truncate(start + done * int(np.prod(shapes[size])))
-            file.seek(0, os.SEEK_END)
-        if done:
-            print(f"{partial}: going on after {done} pictures")
+    bad: list[str] = []
+    with ExitStack() as stack:
+        files = {
+            size: stack.enter_context(_Array(partial / f"{size}.npy", len(order), [wanted["channels"], size, size]))
+            for size in wanted["levels"]
+        }
+        done = min(file.written() for file in files.values())
+        for file in files.values():
+            file.go_on_after(done)
         chunks = [order[i : i + CHUNK] for i in range(done, len(order), CHUNK)]
-        bad: list[str] = []
-        with (
-            ThreadPoolExecutor() as pool,
-            tqdm(total=len(order), initial=done, desc="preparing", unit="img") as progress,
-        ):
-            for chunk, (images, complaints) in zip(
-                chunks, _ahead(pool, lambda c: _decode_all(pictures, c, crop, wanted), chunks)
-            ):
-                bad += complaints
-                progress.update(len(chunk))
-                for size in () if bad else wanted["levels"]:  # finest first
-                    images = images if size == wanted["levels"][0] else pyramid.halved(images)
-                    files[size][0].write(images.tobytes())
-        if bad:
-            more = f"\n... and {len(bad) - MOST_NAMED} more" if len(bad) > MOST_NAMED else ""
-            raise InputError(
-                f"{pictures.name}: {len(bad)} of its pictures cannot be used. Remove or replace them:\n"
-                + "\n".join(bad[:MOST_NAMED])
-                + more
+        pool = stack.enter_context(ThreadPoolExecutor())
+        progress = stack.enter_context(tqdm(total=len(order), initial=done, desc="preparing", unit="img"))
+        for images, complaints in _ahead(pool, lambda chunk: _decode_all(pictures, chunk, crop, wanted), chunks):
+            progress.update(len(images))
+            bad += complaints
+            if not bad:
+                for size, file in files.items():  # finest first
+                    images = images if images.shape[-1] == size else pyramid.halved(images)
+                    file.write(images)
+    if bad:
+        more = [f"... and {len(bad) - MOST_NAMED} more"] if len(bad) > MOST_NAMED else []
+        raise InputError(
+            "\n".join(
+                [
+                    f"{pictures.name}: {len(bad)} of its pictures cannot be used. Remove or replace them:",
+                    *bad[:MOST_NAMED],
+                    *more,
+                ]
             )
-    finally:
-        for file, _ in files.values():
-            file.close()
+        )
 
 
-def _open(path: Path, count: int, shape: list[int]) -> tuple[io.FileIO, int]:
-    """Open an array's file for writing at its end; returns also where its values begin."""
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (count, *shape)})
-    file = path.open("r+b" if path.exists() else "w+b", buffering=0)
-    if _end(file) < header.tell():
-        file.seek(0)
-        file.write(header.getvalue())
-    return file, header.tell()
+class _Array:
+    """A file of an array that is written from its beginning to its end, with stops."""
 
+    def __init__(self, path: Path, count: int, shape: list[int]):
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (count, *shape)})
+        self.begin, self.bytes_per_image = header.tell(), prod(shape)
+        path.touch()
+        self.file = path.open("r+b")
+        if path.stat().st_size < self.begin:
+            self.file.write(header.getvalue())
+            self.file.flush()
 
-def _end(file: io.FileIO) -> int:
-    return os.fstat(file.fileno()).st_size
+    def __enter__(self) -> _Array:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.file.close()
+
+    def written(self) -> int:
+        """Return the number of whole images."""
+        return (os.fstat(self.file.fileno()).st_size - self.begin) // self.bytes_per_image
+
+    def go_on_after(self, count: int) -> None:
+        """Keep so many images."""
+        self.file.truncate(self.begin + count * self.bytes_per_image)
+        self.file.seek(0, os.SEEK_END)
+
+    def write(self, images: np.ndarray) -> None:
+        self.file.write(images.tobytes())
 
 
 def _ahead(pool: ThreadPoolExecutor, function: Callable, items: list) -> Iterator:

@@ -1,0 +1,135 @@
+"""Levels: against plain means, as ppsci's data set, and mapped from files that may be damaged."""
+
+import json
+
+import numpy as np
+import ppsci
+import pytest
+from PIL import Image
+
+from ppsci_gan.data import faces
+from ppsci_gan.data import prepare
+from ppsci_gan.data import pyramid
+from ppsci_gan.errors import InputError
+
+
+def random_images(*shape):
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+def test_levels_are_means_of_blocks():
+    images = random_images(7, 3, 32, 32)
+    levels = pyramid.levels(images, batch_size=3)
+    assert list(levels) == [32, 16, 8, 4]
+    for size, level in levels.items():
+        times = 32 // size
+        expected = images.reshape([7, 3, size, times, size, times]).mean(axis=(3, 5))
+        # Rounded once per halving, by at most a half, and by an eighth on average: halves go up.
+        assert np.abs(level[:] - expected).max() <= 0.5 * np.log2(times)
+        assert (level[:] - expected).mean() == pytest.approx(np.log2(times) / 8, abs=0.05)
+
+
+def test_a_half_rounds_up_and_white_stays_white():
+    assert pyramid.halved(np.array([[0, 0], [1, 1]], np.uint8)).item() == 1
+    assert pyramid.halved(np.full([2, 2], 255, np.uint8)).item() == 255
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 16, 8), (2, 3, 12, 12), (2, 3, 2, 2), (3, 16, 16)])
+def test_other_shapes_are_refused(shape):
+    with pytest.raises(InputError, match="a pyramid takes squares|take squares of 4, 8, 16"):
+        pyramid.levels(np.zeros(shape, np.uint8))
+
+
+@pytest.mark.parametrize("kind", ["level", "faces"])
+def test_ppsci_reads_batches_and_copies_no_image(kind):
+    images = random_images(50, 3, 8, 8)
+    drawn = faces.factors(50, 0)
+    data = pyramid.Level(images) if kind == "level" else faces.Faces(drawn, 8)
+    dataset = {"name": "NamedArrayDataset", "input": {"data": data}}
+    loader = {"dataset": dataset, "batch_size": 4, "sampler": {"name": "BatchSampler"}}
+    constraint = ppsci.constraint.SupervisedConstraint(loader, ppsci.loss.MSELoss(), {}, name="critic")
+    found = constraint.data_loader.dataset
+    assert len(found) == 50
+    batch = found[np.array([3, 1])][0]["data"]
+    np.testing.assert_array_equal(batch, images[[3, 1]] if kind == "level" else faces.draw(drawn, 8)[[3, 1]])
+    if kind == "level":
+        assert np.shares_memory(found.input["data"].images, images)
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    for index, image in enumerate(random_images(20, 16, 16, 3)):
+        folder = tmp_path / "pictures" / "ab"[index % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / f"{index:02d}.png")
+    return prepare.prepare(str(tmp_path / "pictures"), str(tmp_path / "prepared"), resolution=16)
+
+
+def test_splits_are_mapped_and_complete(prepared):
+    parts = [pyramid.read(prepared, split) for split in ("train", "test")]
+    assert [len(levels[16]) for levels, _ in parts] == [18, 2]
+    assert [labels.shape for _, labels in parts] == [(18,), (2,)]
+    assert isinstance(parts[0][0][16].images, np.memmap)
+    together = np.concatenate([levels[16][:] for levels, _ in parts])
+    assert sorted(map(bytes, together)) == sorted(
+        bytes(image.transpose(2, 0, 1)) for image in random_images(20, 16, 16, 3)
+    )
+
+
+def test_classes_are_those_of_the_folders(prepared):
+    levels, labels = pyramid.read(prepared, "train")
+    originals = {bytes(image.transpose(2, 0, 1)): i % 2 for i, image in enumerate(random_images(20, 16, 16, 3))}
+    assert labels.tolist() == [originals[bytes(image)] for image in levels[16][:]]
+
+
+def test_nothing_prepared_is_said_with_what_to_do(tmp_path):
+    for path in (None, tmp_path / "absent"):
+        with pytest.raises(InputError, match=r"python -m ppsci_gan\.data\.prepare"):
+            pyramid.read(path, "train")
+    (tmp_path / "some.partial").mkdir()
+    with pytest.raises(InputError, match="not finished: run it again, it goes on"):
+        pyramid.read(tmp_path / "some", "train")
+
+
+def damage_description(folder):
+    (folder / "pyramid.json").write_text('{"images": 20')
+
+
+def remove_entry(folder):
+    content = json.loads((folder / "pyramid.json").read_text())
+    del content["levels"]
+    (folder / "pyramid.json").write_text(json.dumps(content))
+
+
+def cut_level(folder):
+    path = folder / "8.npy"
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def pickle_level(folder):
+    np.save(folder / "8.npy", np.array([{}]), allow_pickle=True)
+
+
+def other_shape(folder):
+    np.save(folder / "8.npy", np.zeros([20, 3, 4, 4], np.uint8))
+
+
+def no_labels(folder):
+    (folder / "labels.npy").unlink()
+
+
+@pytest.mark.parametrize(
+    ("harm", "name"),
+    [
+        (damage_description, "pyramid.json"),
+        (remove_entry, "pyramid.json"),
+        (cut_level, "8.npy"),
+        (pickle_level, "8.npy"),
+        (other_shape, "8.npy"),
+        (no_labels, "labels.npy"),
+    ],
+)
+def test_damage_is_named(prepared, harm, name):
+    harm(prepared)
+    with pytest.raises(InputError, match=f"{name}.*prepare it again"):
+        pyramid.read(prepared, "train")
