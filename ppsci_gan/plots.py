@@ -108,11 +108,28 @@ def save_images(images: np.ndarray, directory: str, prefix: str = "") -> list[st
     return paths
 
 
+def enlarged(images: np.ndarray, edge: int) -> np.ndarray:
+    """Repeat the pixels of small images.
+
+    Args:
+        images: [N, C, H, W].
+        edge: Width that they reach, if whole repetitions lead there; larger ones stay as they are.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ppsci_gan import plots
+        >>> plots.enlarged(np.zeros([3, 1, 4, 4], np.uint8), 64).shape
+        (3, 1, 64, 64)
+    """
+    times = max(1, edge // images.shape[-1])
+    return images.repeat(times, axis=2).repeat(times, axis=3)
+
+
 def save_animation(images: np.ndarray, path: str, frames_per_second: int = 12) -> None:
     """Save images as an animated GIF that starts again at its end.
 
     Args:
-        images: uint8 [N, C, H, W], C 1 or 3; enlarged to some 128 pixels where they are smaller.
+        images: uint8 [N, C, H, W], C 1 or 3.
         path: The file.
         frames_per_second: Speed.
 
@@ -122,9 +139,8 @@ def save_animation(images: np.ndarray, path: str, frames_per_second: int = 12) -
         >>> plots.save_animation(np.zeros([3, 3, 8, 8], np.uint8), "outputs/a.gif")  # doctest: +SKIP
     """
     images = _check_images(images)
-    times = max(1, 128 // images.shape[-1])
-    enlarged = images.repeat(times, axis=2).repeat(times, axis=3).transpose(0, 2, 3, 1)
-    frames = [Image.fromarray(frame[:, :, 0] if frame.shape[2] == 1 else frame) for frame in enlarged]
+    rows = images.transpose(0, 2, 3, 1)
+    frames = [Image.fromarray(frame[:, :, 0] if frame.shape[2] == 1 else frame) for frame in rows]
     content = io.BytesIO()
     frames[0].save(content, "GIF", save_all=True, append_images=frames[1:], duration=1000 // frames_per_second, loop=0)
     with atomic(path) as temporary:

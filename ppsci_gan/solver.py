@@ -498,7 +498,8 @@ class AdversarialSolver(ppsci.solver.Solver):
             )
         if state["seed"] != self.seed:
             raise InputError(f"{path} is of a run with seed={state['seed']}: it can go on only with that.")
-        for name, player in self.players.items():
+        # The generator first: what its message tells to set is often what the critic's settings follow.
+        for name, player in sorted(self.players.items(), key=lambda item: item[1] is not self.generator):
             arrays = _below(f"{name}/", tensors)
             weights.check(player, arrays, path, "MODEL.gen_net" if player is self.generator else "MODEL.dis_net")
             precision.load(player, _tensors(arrays), self._optimizer_of(player))

@@ -244,7 +244,8 @@ def _advice(model: nn.Layer, own: dict[str, np.ndarray], arrays: dict[str, np.nd
         current, needed = {}, {}
     changes = {name: value for name, value in needed.items() if current.get(name) != value}
     if changes:
-        fitting = " ".join(f"{key}.{name}={json.dumps(value)}" for name, value in changes.items())
+        values = {name: json.dumps(value, separators=(",", ":")) for name, value in changes.items()}  # for a shell
+        fitting = " ".join(f"{key}.{name}={value}" for name, value in values.items())
         return f"It was made with other settings; add {fitting}"
     return f"It holds another kind of network than {key} describes: check the path and the example."
 
@@ -350,14 +351,19 @@ def set_optimizer_state(optimizer: paddle.optimizer.Optimizer, model: nn.Layer, 
         model: The network whose parameters it updates.
         arrays: Arrays by ``<parameter>/<slot>``.
     """
-    paddle_names = {name: _updated(parameter, optimizer) for name, parameter in model.named_parameters()}
-    state = {}
+    parameters = dict(model.named_parameters())
+    state, known = {}, {}
     for key, value in arrays.items():
         name, slot = key.rsplit("/", 1)
-        state[f"{paddle_names[name]}_{slot}"] = paddle.to_tensor(value)
+        known[name] = parameters[name]
+        state[f"{_updated(parameters[name], optimizer)}_{slot}"] = paddle.to_tensor(value)
     if isinstance(optimizer._learning_rate, paddle.optimizer.lr.LRScheduler):
         state["LR_Scheduler"] = optimizer._learning_rate.state_dict()
     optimizer.set_state_dict(state)
+    # Paddle would wait for the first step, and then want a state of every parameter. One that had no gradient yet, such
+    # as of a layer that comes in later, has none.
+    optimizer._create_accumulators(paddle.static.default_main_program().global_block(), list(known.values()))
+    optimizer._accumulators_holder = {}
 
 
 def reset_optimizer(optimizer: paddle.optimizer.Adam, model: nn.Layer) -> None:

@@ -43,3 +43,17 @@ def test_exported_inputs_take_any_batch_size():
         "noise": ((-1, 3), "noise"),
         "labels": ((-1,), "labels"),
     }
+
+
+@pytest.mark.parametrize("generator", [PLAIN, CONDITIONAL])
+def test_walk_passes_its_points_at_even_angles_and_comes_back(generator):
+    way = latent.walk(generator, points=4, steps=5, seed=7)
+    points = latent.fixed(generator, 4, 7)["noise"]
+    np.testing.assert_allclose(way["noise"][::5], points, rtol=1e-5, atol=1e-6)
+    assert set(way) == set(generator.input_keys)
+    assert (way.get("labels", np.zeros(20)) == 0).all()
+    closed = np.concatenate([way["noise"], way["noise"][:1]]).astype(float)
+    directions = closed / np.linalg.norm(closed, axis=1, keepdims=True)
+    angles = np.arccos((directions[1:] * directions[:-1]).sum(1).clip(-1, 1)).reshape(4, 5)
+    whole = np.arccos((directions[:20:5] * np.roll(directions[:20:5], -1, 0)).sum(1))
+    np.testing.assert_allclose(angles.sum(1), whole, rtol=1e-4)  # within a plane, and never back

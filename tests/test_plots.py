@@ -202,3 +202,23 @@ def test_drawing_does_not_import_pyplot():
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_animation_has_every_image_and_starts_again(tmp_path, channels):
+    path = tmp_path / "walk.gif"
+    values = np.linspace(0, 250, 5).astype(np.uint8)  # GIF has 256 colours, so a frame of one colour is exact
+    plots.save_animation(np.broadcast_to(values[:, None, None, None], [5, channels, 6, 4]), str(path), 10)
+    with Image.open(path) as animation:
+        assert (animation.n_frames, animation.size, animation.info["loop"]) == (5, (4, 6), 0)
+        for frame, value in enumerate(values):
+            animation.seek(frame)
+            assert (np.asarray(animation.convert("RGB")) == value).all()
+            assert animation.info["duration"] == 100
+
+
+def test_enlarging_repeats_pixels_and_leaves_large_images():
+    images = _random_images([2, 3, 4, 4])
+    large = plots.enlarged(images, 20)
+    np.testing.assert_array_equal(large, np.kron(images, np.ones([1, 1, 5, 5], np.uint8)))
+    np.testing.assert_array_equal(plots.enlarged(large, 16), large)

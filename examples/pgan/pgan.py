@@ -61,19 +61,22 @@ def read_levels(cfg: DictConfig, split: str) -> dict[int, Images]:
             f"MODEL.gen_net.use_label=true with MODEL.gen_net.label_num={cfg.MODEL.gen_net.label_num}: the images of "
             f"DATA.name={cfg.DATA.name} have {classes}."
         )
+    channels = next(iter(levels.values()))[[0]].shape[1]
+    if channels != cfg.MODEL.gen_net.channels:
+        raise InputError(f"MODEL.gen_net.channels={cfg.MODEL.gen_net.channels}: the images have {channels}.")
     return {resolution: found._replace(data=level) for resolution, level in levels.items()}
 
 
 # --8<-- [end:levels]
 
 
-def to_images(samples: np.ndarray, resolution: int = 0) -> np.ndarray:
-    """Return generated images [N, C, R, R] as uint8, enlarged to a resolution if that is higher.
+def to_images(samples: np.ndarray) -> np.ndarray:
+    """Return generated images [N, C, R, R] as uint8; the last layer is linear: some values are beyond -1 or 1."""
+    return plots.to_uint8(np.clip(samples, -1, 1))
 
-    The last layer is linear, so that some values are beyond -1 or 1.
-    """
-    times = max(1, resolution // samples.shape[-1])
-    return plots.to_uint8(np.clip(samples, -1, 1)).repeat(times, axis=2).repeat(times, axis=3)
+
+def draw(samples: np.ndarray, path: str):
+    plots.save_image_grid(plots.enlarged(to_images(samples), 64), path)  # of one size while they grow
 
 
 def build_evaluation(cfg: DictConfig, scores: list[str], num_samples: int, real: Images, held_out: Images):
@@ -111,6 +114,9 @@ def stages_of(cfg: DictConfig, levels: dict[int, Images]) -> list[DictConfig]:
         raise InputError(f"TRAIN.stages has resolutions {sizes}: they must not become smaller.")
     if sizes[-1] not in levels:
         raise InputError(f"TRAIN.stages goes to {sizes[-1]} pixels; the images have at most {max(levels)}.")
+    empty = [stage.resolution for stage in cfg.TRAIN.stages if not stage.fade_images + stage.stable_images]
+    if empty:
+        raise InputError(f"TRAIN.stages: the stage of {empty[0]} pixels shows no images.")
     stages = [stage for stage in cfg.TRAIN.stages if stage.resolution >= FIRST * 2**cfg.TRAIN.start_scale]
     if not stages:
         raise InputError(f"TRAIN.start_scale={cfg.TRAIN.start_scale}: TRAIN.stages ends with {sizes[-1]} pixels.")
@@ -198,7 +204,7 @@ def train(cfg: DictConfig):
         stages=stages,
         validator=validator,
         score=score,
-        draw=lambda samples, path: plots.save_image_grid(to_images(samples, finest), path),
+        draw=draw,
         cfg=cfg,
     )
     solver.train()
@@ -224,7 +230,7 @@ def evaluate(cfg: DictConfig):
         raise InputError(f"The generator makes images of {resolution} pixels; the real ones have {max(real)} at most.")
     evaluation = build_evaluation(cfg, cfg.EVAL.scores, cfg.EVAL.num_samples, real[resolution], held_out[resolution])
     validator = build_validator(cfg, evaluation, generator, resolution)
-    solver = AdversarialSolver(generator, validator=validator, cfg=cfg)
+    solver = AdversarialSolver(generator, validator=validator, draw=draw, cfg=cfg)
     _, scores = solver.eval()
     origin = f"{weights.describe(cfg.EVAL.pretrained_gen_model_path, 'generator')}, {resolution} pixels"
     protocols = evaluation.protocols(scores, latent_seed=cfg.seed, generator=origin)
@@ -235,15 +241,15 @@ def evaluate(cfg: DictConfig):
 def draw_all(solver: AdversarialSolver, generator: PganGenerator, cfg: DictConfig):
     """Draw a grid, single pictures and a walk through the latent space."""
 
-    def pictures(inputs: dict[str, np.ndarray]) -> np.ndarray:
-        outputs = solver.predict(inputs, batch_size=cfg.EVAL.batch_size, return_numpy=True)
-        return to_images(outputs[generator.output_keys[0]])
+    def predict(inputs: dict[str, np.ndarray]) -> np.ndarray:
+        return solver.predict(inputs, batch_size=cfg.EVAL.batch_size, return_numpy=True)[generator.output_keys[0]]
 
     grid, single, animation = (osp.join(cfg.output_dir, name) for name in ("samples.png", "images", "walk.gif"))
-    drawn = pictures(latent.fixed(generator, cfg.EVAL.num_images, cfg.seed))
-    plots.save_image_grid(drawn, grid)
-    plots.save_images(drawn, single)
-    plots.save_animation(pictures(latent.walk(generator, points=6, steps=12, seed=cfg.seed)), animation)
+    samples = predict(latent.fixed(generator, cfg.EVAL.num_images, cfg.seed))
+    draw(samples, grid)
+    plots.save_images(to_images(samples), single)
+    way = predict(latent.walk(generator, points=6, steps=12, seed=cfg.seed))
+    plots.save_animation(plots.enlarged(to_images(way), 128), animation)
     logger.message(f"Pictures: {grid}, {single}, {animation}")
 
 
