@@ -18,6 +18,10 @@ TRAINING = (
     "Make TRAIN.batch_size smaller (TRAIN.update_freq=k makes an update of k such batches), or MODEL.gen_net.dim and "
     "MODEL.dis_net.dim; on a GPU or NPU, use_amp=true takes about half."
 )
+GROWING = (
+    "Make batch_size of this stage in TRAIN.stages smaller (TRAIN.update_freq=k makes an update of k such batches), or "
+    "the last of MODEL.gen_net.depths; on a GPU or NPU, use_amp=true takes about half."
+)
 EVALUATION = "Make EVAL.batch_size or VIS.num_images smaller."
 SETTING_UP = "Make MODEL.gen_net.dim and MODEL.dis_net.dim, or what is done at a time, smaller."
 INFERENCE = "Make INFER.batch_size smaller."

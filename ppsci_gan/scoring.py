@@ -7,12 +7,14 @@ from typing import Any
 from typing import NamedTuple
 
 import numpy as np
+from ppsci.utils import logger
 
 from ppsci_gan import metrics
 from ppsci_gan.data.images import Images
 from ppsci_gan.errors import InputError
 from ppsci_gan.features.extractor import Extractor
 from ppsci_gan.metrics.frechet import fit_gaussian
+from ppsci_gan.metrics.laplacian import PATCH
 from ppsci_gan.metrics.ms_ssim import similarity_within
 
 # What each family measures -> its keys, and whether higher is better. A family is chosen by name.
@@ -189,6 +191,11 @@ class PixelScorer:
 
     def __init__(self, families: Sequence[str], protocol: Protocol, real: Images | None = None):
         self.families = [f for f in families if f in PIXEL_FAMILIES and (real is not None or f in WITHOUT_REAL)]
+        if "sliced_wasserstein" in self.families and min(real.data.shape[2:]) < PATCH:
+            self.families.remove("sliced_wasserstein")
+            logger.message(
+                f"Images of {min(real.data.shape[2:])} pixels have no patches of {PATCH}, so no sliced_wasserstein."
+            )
         self.protocol = protocol
         self.real = real
 

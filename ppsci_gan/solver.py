@@ -204,14 +204,17 @@ class AdversarialSolver(ppsci.solver.Solver):
         self.trial_seconds = []
         with probe.tried(self.model, self.precision.name):
             for stage in self.stages:
+                if stage.name:
+                    logger.info(f"Trying an iteration of stage {stage.name} with its whole batch")
                 self._enter(stage)
                 stage.begin(max(1, stage.iterations // 2))
                 seconds = 0.0
                 for phase in stage.phases:
                     start = time.perf_counter()
-                    num_samples = phase.batch_size if len(self.stages) > 1 else 2
+                    num_samples = phase.batch_size if stage.name else 2
                     batch = self._batch_of(phase.name, np.arange(num_samples))
-                    with memory.explained(self._place(phase)), self.updates.only_learning(phase.player):
+                    advice = memory.GROWING if stage.name else memory.TRAINING
+                    with memory.explained(self._place(phase), advice), self.updates.only_learning(phase.player):
                         losses = self.updates.backward(phase, 0, batch, num_samples)
                         float(losses["loss"])  # waits for the device
                     self.model.clear_gradients(set_to_zero=False)

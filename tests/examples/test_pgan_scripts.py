@@ -144,7 +144,9 @@ def test_every_scale_of_a_run_can_be_evaluated_and_exported(run, scale):
     for settings in ([f"MODEL.scale={scale}"], []):
         name = "latest" if settings else f"{edge}x{edge}"
         given = [*settings, f"EVAL.pretrained_gen_model_path={trained}/checkpoints/{name}"]
-        evaluated = run("evaluate", *given, "EVAL.scores=[ms_ssim]")
+        evaluated = run("evaluate", *given)
+        scored = {"pixels.ms_ssim", *(("pixels.sliced_wasserstein",) if scale else ())}  # of patches of 7 pixels
+        assert scored <= set(json.loads((evaluated / "scores.json").read_text()))
         assert sizes_in(evaluated / "images") == {(edge, edge)}
         run("export", *given)
         inferred = run("inference")
