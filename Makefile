@@ -16,7 +16,7 @@ INSTALL := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
 help:
 	@echo "make demo   train WGAN-GP on the 8 Gaussians, score it and draw it (minutes)"
 	@echo "make test   run the tests"
-	@echo "make bench  time a toy iteration against a bare Paddle loop, and the two ways to a gradient penalty"
+	@echo "make bench  time iterations of WGAN-GP and PGAN against bare loops, and the two ways to a gradient penalty"
 	@echo "make docs   build the documentation into site/"
 	@echo "make lint   check style"
 	@echo "make lock   renew constraints.txt"
@@ -33,6 +33,7 @@ test: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-run
 	$(BIN)/python benchmarks/toy_iteration.py
 	$(BIN)/python benchmarks/penalty.py
+	$(BIN)/python benchmarks/pgan_stages.py
 
 docs: $(VENV)/.installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

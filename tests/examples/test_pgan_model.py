@@ -1,6 +1,7 @@
 """PGAN's networks: every layer against its formula, whole players against PyTorch, penalties both ways."""
 
 import doctest
+import importlib
 
 import numpy as np
 import paddle
@@ -88,82 +89,23 @@ def test_minibatch_stddev_agrees_with_its_definition(model, batch, group):
 # --- players against PyTorch ---
 
 
-def torch_state(network):
-    torch = pytest.importorskip("torch")
-    return {name: torch.tensor(value.numpy()) for name, value in network.state_dict().items()}
-
-
-def torch_layer(state, name, x, gain=2**0.5, scale_bias=False):
-    """Apply an equalised layer of Paddle's weights: scaled weights, as the paper writes it."""
-    functional = pytest.importorskip("torch").nn.functional
-    weight, bias = state[f"{name}.layer.weight"], state[f"{name}.bias"]
-    if weight.dim() == 2:
-        scale = gain / weight.shape[0] ** 0.5
-        return functional.linear(x, weight.T * scale, bias * (scale if scale_bias else 1))
-    scale = gain / weight[0].numel() ** 0.5
-    return functional.conv2d(x, weight * scale, bias * (scale if scale_bias else 1), padding=weight.shape[-1] // 2)
-
-
-def torch_generator(state, noise, labels, scale, fade, scale_bias):
-    torch = pytest.importorskip("torch")
-    functional = torch.nn.functional
-
-    def norm(x):
-        return x * torch.rsqrt(x.pow(2).mean(1, keepdim=True) + 1e-8)
-
-    def layer(name, x, gain=2**0.5):
-        return torch_layer(state, name, x, gain, scale_bias)
-
-    def step(name, x):
-        return norm(functional.leaky_relu(layer(name, x), 0.2))
-
-    if labels is not None:
-        noise = torch.cat([noise, functional.one_hot(labels, 10).to(noise)], dim=1)
-    h = layer("first", norm(noise), gain=2**0.5 / 4).view(len(noise), -1, 4, 4)
-    h = step("base", norm(functional.leaky_relu(h, 0.2)))
-    image = layer("to_image.0", h, gain=1)
-    for number in range(1, scale + 1):
-        h = functional.interpolate(h, scale_factor=2, mode="nearest")
-        h = step(f"blocks.{number - 1}.1", step(f"blocks.{number - 1}.0", h))
-        finer = layer(f"to_image.{number}", h, gain=1)
-        share = fade if number == scale else 1
-        image = torch.lerp(functional.interpolate(image, scale_factor=2, mode="nearest"), finer, share)
-    return image
-
-
-def torch_critic(state, images, scale, fade, scale_bias):
-    torch = pytest.importorskip("torch")
-    functional = torch.nn.functional
-
-    def step(name, x):
-        return functional.leaky_relu(torch_layer(state, name, x, scale_bias=scale_bias), 0.2)
-
-    h = step(f"from_image.{scale}", images)
-    for number in range(scale, 0, -1):
-        h = functional.avg_pool2d(step(f"blocks.{number - 1}.1", step(f"blocks.{number - 1}.0", h)), 2)
-        if number == scale:
-            h = torch.lerp(step(f"from_image.{scale - 1}", functional.avg_pool2d(images, 2)), h, fade)
-    n, c = h.shape[:2]
-    group = 4 if n % 4 == 0 else n
-    deviation = h.view(group, -1, c, 4, 4).var(0, unbiased=False).add(1e-8).sqrt().mean([1, 2, 3])
-    h = torch.cat([h, deviation.repeat(group).view(n, 1, 1, 1).expand(n, 1, 4, 4)], dim=1)
-    h = step("last", step("base", h).flatten(1))
-    outputs = [torch_layer(state, "output", h, 1, scale_bias)[:, 0]]
-    if "classify.bias" in state:
-        outputs.append(torch_layer(state, "classify", h, 1, scale_bias))
-    return outputs
+@pytest.fixture
+def in_torch():
+    """The same networks in PyTorch, which a development environment may have."""
+    pytest.importorskip("torch")
+    return importlib.import_module("pgan_in_torch")
 
 
 @pytest.mark.parametrize(("use_label", "scale_bias"), [(False, False), (True, False), (False, True)])
-def test_generator_equals_pytorchs_at_every_scale_and_fade(model, float64, use_label, scale_bias):
-    torch = pytest.importorskip("torch")
+def test_generator_equals_pytorchs_at_every_scale_and_fade(model, in_torch, float64, use_label, scale_bias):
+    torch = in_torch.torch
     generator = generator_of(model, use_label=use_label, scale_bias=scale_bias)
-    state, noise, labels = torch_state(generator), random(3, 10), np.array([0, 9, 4])
+    state, noise, labels = in_torch.state_of(generator), random(3, 10), np.array([0, 9, 4])
     inputs = dict(zip(generator.input_keys, (paddle.to_tensor(noise), paddle.to_tensor(labels))))
     for scale, fade in STATES:
         generator.grow(scale, fade)
         given = torch.tensor(labels) if use_label else None
-        expected = torch_generator(state, torch.tensor(noise), given, scale, fade, scale_bias).numpy()
+        expected = in_torch.generator(state, torch.tensor(noise), given, scale, fade, scale_bias).numpy()
         found = generator(inputs)["fake_data"].numpy()
         assert found.shape == (3, 3, 4 * 2**scale, 4 * 2**scale)
         assert np.abs(found - expected).max() <= 1e-10 * np.abs(expected).max(), (scale, fade)
@@ -171,14 +113,14 @@ def test_generator_equals_pytorchs_at_every_scale_and_fade(model, float64, use_l
 
 @pytest.mark.parametrize(("use_label", "scale_bias"), [(False, False), (True, False), (False, True)])
 @pytest.mark.parametrize("batch", [8, 3])
-def test_critic_equals_pytorchs_at_every_scale_and_fade(model, float64, use_label, scale_bias, batch):
-    torch = pytest.importorskip("torch")
+def test_critic_equals_pytorchs_at_every_scale_and_fade(model, in_torch, float64, use_label, scale_bias, batch):
+    torch = in_torch.torch
     critic = critic_of(model, use_label=use_label, scale_bias=scale_bias)
-    state = torch_state(critic)
+    state = in_torch.state_of(critic)
     for scale, fade in STATES:
         critic.grow(scale, fade)
         images = random(batch, 3, 4 * 2**scale, 4 * 2**scale)
-        expected = [value.numpy() for value in torch_critic(state, torch.tensor(images), scale, fade, scale_bias)]
+        expected = [value.numpy() for value in in_torch.critic(state, torch.tensor(images), scale, fade, scale_bias)]
         found = [value.numpy() for value in critic({"data": paddle.to_tensor(images)}).values()]
         assert len(found) == len(expected) == 1 + use_label
         for one, other in zip(found, expected):
