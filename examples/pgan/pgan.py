@@ -8,6 +8,7 @@ from os import path as osp
 
 import hydra
 import numpy as np
+import paddle
 import ppsci
 from model import FIRST
 from model import PganDiscriminator
@@ -209,6 +210,26 @@ def train(cfg: DictConfig):
     )
     solver.train()
     # --8<-- [end:solver]
+    if distributed.is_first():
+        draw_growth(generator, [stage.name for stage in stages], finest, cfg)
+
+
+# --8<-- [start:growth]
+def draw_growth(generator: PganGenerator, stages: list[str], finest: int, cfg: DictConfig):
+    """Draw what the same latents became at the end of every stage, a row each."""
+    inputs = {key: paddle.to_tensor(value) for key, value in latent.fixed(generator, 10, cfg.seed).items()}
+    rows = []
+    for stage in stages:
+        path = osp.join(cfg.output_dir, "checkpoints", f"{stage}.safetensors")
+        if osp.exists(path):  # the first stages of a run that goes on may lie elsewhere
+            weights.load(generator, path, "MODEL.gen_net", "generator")
+            with paddle.no_grad():
+                samples = generator(inputs)[generator.output_keys[0]].astype("float32").numpy()
+            rows.append(plots.enlarged(to_images(samples), max(finest, 64)))
+    plots.save_image_grid(np.concatenate(rows), osp.join(cfg.output_dir, "growth.png"), columns=10)
+
+
+# --8<-- [end:growth]
 
 
 def load_generator(cfg: DictConfig, path: str | None) -> PganGenerator:

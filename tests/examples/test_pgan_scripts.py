@@ -105,6 +105,12 @@ def test_train_evaluate_export_infer(run, load_example):
     assert names_in(trained / "samples") == [f"{number:07d}.png" for number in (4, 8, 10, 12, 16)]
     sizes = sizes_in(trained / "samples")
     assert sizes == {(3 * 64 + 4 * 2,) * 2}
+    with Image.open(trained / "growth.png") as growth:
+        assert growth.size == (10 * 66 + 2, 3 * 66 + 2)
+        pixels = np.asarray(growth)[2:-2, 2:-2].astype(int)
+    for row, scale in enumerate((4, 8, 16)):  # pixels of the first picture of each row, repeated
+        block = pixels[66 * row : 66 * row + 64 // scale, : 64 // scale]
+        assert (block == block[0, 0]).all()
     rows = rows_of(trained)
     assert [row["iteration"] for row in rows if "critic/loss" in row] == list(range(1, 17))
     scored = [row for row in rows if "eval_averaged/pixels.sliced_wasserstein" in row]
