@@ -201,9 +201,10 @@ class AdversarialSolver(ppsci.solver.Solver):
 
         Of several stages each is tried with its whole batch, so that what the last one lacks shows in the first minute.
         """
-        self.trial_seconds = []
+        present, _ = self._position()
+        self.trial_seconds = [0.0] * present
         with probe.tried(self.model, self.precision.name):
-            for stage in self.stages:
+            for stage in self.stages[present:]:
                 if stage.name:
                     logger.info(f"Trying an iteration of stage {stage.name} with its whole batch")
                 self._enter(stage)
