@@ -68,7 +68,9 @@ class Network(Strict):
     input_keys: Keys
     output_keys: Keys
     dim: PositiveInt = None
+    image_size: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)] = None
     depths: Annotated[list[PositiveInt], Field(min_length=1)] = None
+    hidden: NonNegativeInt = None
     latent_dim: PositiveInt = None
     channels: Literal[1, 3] = None
     scale_bias: bool = None
@@ -90,7 +92,7 @@ class Model(Strict):
 class Data(Strict):
     """``DATA``."""
 
-    name: Literal["8gaussians", "25gaussians", "swissroll", "faces", "cifar10", "pictures"] = None
+    name: Literal["8gaussians", "25gaussians", "swissroll", "faces", "mnist", "cifar10", "pictures"] = None
     num_samples: PositiveInt = None
     data_path: str | None = None
     dequantize: bool = None
@@ -99,14 +101,17 @@ class Data(Strict):
 class Loss(Strict):
     """``LOSS``: arguments of the objective."""
 
-    penalty_weight: NonNegativeFloat
-    penalty_target: NonNegativeFloat
-    penalty_one_sided: bool
-    penalty_interval: PositiveInt
-    penalty_gradient: Literal["auto", "autograd", "explicit"]
-    drift: NonNegativeFloat = 0.0
-    acgan_scale: NonNegativeFloat = 0.0
-    acgan_scale_g: NonNegativeFloat = 0.0
+    penalty_weight: NonNegativeFloat = None
+    penalty_target: NonNegativeFloat = None
+    penalty_one_sided: bool = None
+    penalty_interval: PositiveInt = None
+    penalty_gradient: Literal["auto", "autograd", "explicit"] = None
+    drift: NonNegativeFloat = None
+    acgan_scale: NonNegativeFloat = None
+    acgan_scale_g: NonNegativeFloat = None
+    objective: Literal["non_saturating", "minimax", "least_squares", "hinge"] = None
+    real_target: Annotated[float, Field(gt=0, le=1)] = None
+    instance_noise: NonNegativeFloat = None
 
 
 class Adam(Strict):
@@ -121,6 +126,15 @@ class Schedule(Strict):
 
     learning_rate: PositiveFloat
     end_lr: NonNegativeFloat
+
+
+class Collapse(Strict):
+    """``TRAIN.collapse``: what is taken for the end of useful training."""
+
+    window: PositiveInt
+    diversity: NonNegativeFloat
+    accuracy: Annotated[float, Field(gt=0.5)]
+    stop: bool
 
 
 class Average(Strict):
@@ -157,6 +171,7 @@ class Train(Strict):
     batch_size: PositiveInt
     gen_batch_multiple: PositiveInt
     n_critic: PositiveInt
+    n_gen: PositiveInt = None
     save_freq: NonNegativeInt
     sample_freq: NonNegativeInt
     eval_during_train: bool
@@ -171,6 +186,7 @@ class Train(Strict):
     stages: Annotated[list[GrowthStage], Field(min_length=1)] = None
     start_scale: NonNegativeInt = None
     reset_optimizer: bool = None
+    collapse: Collapse = None
     ema: Average
     swa: Swa
     update_freq: PositiveInt

@@ -1,0 +1,227 @@
+"""DCGAN on drawn faces, MNIST, CIFAR-10, CelebA or any folder of pictures, with labels or without.
+
+Reference: https://arxiv.org/abs/1511.06434
+"""
+
+from collections.abc import Sequence
+from os import path as osp
+
+import hydra
+import numpy as np
+import ppsci
+from model import DcganDiscriminator
+from model import DcganGenerator
+from omegaconf import DictConfig
+from ppsci.utils import logger
+
+from ppsci_gan import cli
+from ppsci_gan import latent
+from ppsci_gan import plots
+from ppsci_gan import weights
+from ppsci_gan.data import faces
+from ppsci_gan.data import images
+from ppsci_gan.data import pyramid
+from ppsci_gan.data.images import Images
+from ppsci_gan.errors import InputError
+from ppsci_gan.evaluation import ImageEvaluation
+from ppsci_gan.gan_losses import Adversarial
+from ppsci_gan.inference import GeneratorPredictor
+from ppsci_gan.inference import write_report
+from ppsci_gan.metrics.report import report
+from ppsci_gan.phases import Phase
+from ppsci_gan.scoring import Protocol
+from ppsci_gan.solver import AdversarialSolver
+
+
+def image_shape(cfg: DictConfig) -> tuple[int, int, int]:
+    return (cfg.MODEL.gen_net.channels, *cfg.MODEL.gen_net.image_size)
+
+
+# --8<-- [start:read]
+def read(cfg: DictConfig, split: str) -> Images:
+    """Return the images of a split, of the size and number of channels that the networks have."""
+    height, width = cfg.MODEL.gen_net.image_size
+    if cfg.DATA.name == "faces":
+        drawn = faces.factors(cfg.DATA.num_samples, cfg.seed + (split == "test"))
+        found = Images(f"drawn faces {split}", faces.Faces(drawn, width), drawn["hair"])
+    elif cfg.DATA.name == "pictures":
+        levels, labels = pyramid.read(cfg.DATA.data_path, split)
+        if height not in levels:
+            raise InputError(
+                f"MODEL.gen_net.image_size=[{height},{width}]: {cfg.DATA.data_path} has heights {list(levels)}."
+            )
+        found = Images(f"{cfg.DATA.data_path} {split}", levels[height], labels)
+    else:
+        found = images.data_set(cfg.DATA.name, cfg.DATA.data_path, split)
+    shape = found.data[[0]].shape[1:]
+    if shape != image_shape(cfg):
+        raise InputError(
+            f"DATA.name={cfg.DATA.name} has images of {shape[1]} x {shape[2]} pixels and {shape[0]} channels: set "
+            f"MODEL.gen_net.image_size=[{shape[1]},{shape[2]}] and MODEL.gen_net.channels={shape[0]}."
+        )
+    if cfg.MODEL.gen_net.use_label and (found.labels is None or found.labels.max() >= cfg.MODEL.gen_net.label_num):
+        classes = "no classes" if found.labels is None else f"classes up to {found.labels.max()}"
+        raise InputError(
+            f"MODEL.gen_net.use_label=true with MODEL.gen_net.label_num={cfg.MODEL.gen_net.label_num}: the images of "
+            f"DATA.name={cfg.DATA.name} have {classes}."
+        )
+    return found
+
+
+# --8<-- [end:read]
+
+
+def to_images(samples: np.ndarray) -> np.ndarray:
+    """Return generated images [N, C, H, W] in [-1, 1] as uint8."""
+    return plots.to_uint8(samples)
+
+
+def draw(samples: np.ndarray, path: str):
+    plots.save_image_grid(to_images(samples), path)
+
+
+# --8<-- [start:evaluation]
+def build_evaluation(cfg: DictConfig, scores: Sequence[str], num_samples: int, real: Images):
+    held_out = read(cfg, "test")
+    return ImageEvaluation(
+        scores,
+        num_samples,
+        Protocol(splits=cfg.EVAL.splits, subset_size=cfg.EVAL.subset_size),
+        real._replace(data=np.asarray(real.data)),
+        held_out._replace(data=np.asarray(held_out.data)),
+        cfg.EVAL.inception.weights,
+        cfg.EVAL.classifier.weights,
+    )
+
+
+# --8<-- [end:evaluation]
+
+
+def train(cfg: DictConfig):
+    # --8<-- [start:data]
+    real = read(cfg, "train")
+    dataloader_cfg = {
+        "dataset": {
+            "name": "NamedArrayDataset",
+            "input": {"data": real.data},
+            "label": {"labels": real.labels} if cfg.MODEL.gen_net.use_label else {},
+        },
+        "batch_size": cfg.TRAIN.batch_size,
+        "sampler": {"name": "BatchSampler", "drop_last": False, "shuffle": True},
+    }
+    # --8<-- [end:data]
+
+    # --8<-- [start:model]
+    generator = DcganGenerator(**cfg.MODEL.gen_net)
+    discriminator = DcganDiscriminator(**cfg.MODEL.dis_net)
+    # --8<-- [end:model]
+    weights.load(generator, cfg.TRAIN.pretrained_gen_model_path, "MODEL.gen_net", "generator")
+    weights.load(discriminator, cfg.TRAIN.pretrained_dis_model_path, "MODEL.dis_net", "discriminator")
+
+    # --8<-- [start:loss]
+    updates = cfg.TRAIN.epochs * cfg.TRAIN.iters_per_epoch * cfg.TRAIN.n_critic
+    objective = Adversarial(discriminator, **cfg.LOSS, noise_updates=updates)
+    discriminator_loss = ppsci.loss.FunctionalLoss(objective.discriminator_loss)
+    generator_loss = ppsci.loss.FunctionalLoss(objective.generator_loss)
+    # --8<-- [end:loss]
+
+    # --8<-- [start:constraint]
+    def real_data(batch):
+        # Bytes until here: only a batch is ever held as floats.
+        return batch["data"].astype("float32") / 127.5 - 1
+
+    constraint = ppsci.constraint.SupervisedConstraint(
+        dataloader_cfg, discriminator_loss, {"real_data": real_data}, name="discriminator"
+    )
+    # --8<-- [end:constraint]
+
+    # --8<-- [start:optimizer]
+    steps = (cfg.TRAIN.epochs, cfg.TRAIN.iters_per_epoch)
+    lr_gen = ppsci.optimizer.lr_scheduler.Linear(*steps, **cfg.TRAIN.lr_scheduler_gen)()
+    lr_dis = ppsci.optimizer.lr_scheduler.Linear(*steps, **cfg.TRAIN.lr_scheduler_dis)()
+    optimizer_gen = ppsci.optimizer.Adam(lr_gen, **cfg.TRAIN.optimizer)(generator)
+    optimizer_dis = ppsci.optimizer.Adam(lr_dis, **cfg.TRAIN.optimizer)(discriminator)
+    # --8<-- [end:optimizer]
+
+    # --8<-- [start:solver]
+    batch_size = cfg.TRAIN.batch_size
+    phases = [
+        Phase("discriminator", discriminator, optimizer_dis, discriminator_loss, batch_size, cfg.TRAIN.n_critic),
+        Phase("generator", generator, optimizer_gen, generator_loss, batch_size, cfg.TRAIN.n_gen),
+    ]
+    validator = score = None
+    if cfg.TRAIN.eval_during_train:
+        evaluation = build_evaluation(cfg, cfg.TRAIN.scores, cfg.TRAIN.num_eval_samples, real)
+        validator = evaluation.validator(generator, cfg.EVAL.batch_size, cfg.seed, image_shape(cfg), low=-1)
+        score = evaluation.best(cfg.TRAIN.best_score)
+    solver = AdversarialSolver(
+        generator,
+        phases,
+        {constraint.name: constraint},
+        validator=validator,
+        score=score,
+        draw=draw,
+        cfg=cfg,
+    )
+    solver.train()
+    # --8<-- [end:solver]
+
+
+def load_generator(cfg: DictConfig, path: str | None) -> DcganGenerator:
+    generator = DcganGenerator(**cfg.MODEL.gen_net)
+    weights.load(generator, path, "MODEL.gen_net", "generator")
+    return generator
+
+
+# --8<-- [start:evaluate]
+def evaluate(cfg: DictConfig):
+    generator = load_generator(cfg, cfg.EVAL.pretrained_gen_model_path)
+    evaluation = build_evaluation(cfg, cfg.EVAL.scores, cfg.EVAL.num_samples, read(cfg, "train"))
+    validator = evaluation.validator(generator, cfg.EVAL.batch_size, cfg.seed, image_shape(cfg), low=-1)
+    solver = AdversarialSolver(generator, validator=validator, draw=draw, cfg=cfg)
+    _, scores = solver.eval()
+    origin = weights.describe(cfg.EVAL.pretrained_gen_model_path, "generator")
+    protocols = evaluation.protocols(scores, latent_seed=cfg.seed, generator=origin)
+    report(scores, protocols, osp.join(cfg.output_dir, "scores.json"))
+    picture = osp.join(cfg.output_dir, "samples.png")
+    solver.draw_samples(picture)
+    logger.message(f"Picture: {picture}")
+
+
+# --8<-- [end:evaluate]
+
+
+# --8<-- [start:export]
+def export(cfg: DictConfig):
+    generator = load_generator(cfg, cfg.INFER.pretrained_gen_model_path)
+    solver = AdversarialSolver(generator, cfg=cfg)
+    solver.export([latent.input_spec(generator)], cfg.INFER.export_path, with_onnx=cfg.INFER.with_onnx)
+
+
+def inference(cfg: DictConfig):
+    generator = DcganGenerator(**cfg.MODEL.gen_net)
+    predictor = GeneratorPredictor(cfg)
+    inputs = latent.fixed(generator, cfg.INFER.num_images, cfg.seed)
+    samples, timing = predictor.generate(inputs, cfg.INFER.batch_size)
+    plots.save_images(to_images(samples), osp.join(cfg.output_dir, "images"))
+    write_report(timing, osp.join(cfg.output_dir, "timing.json"))
+
+
+# --8<-- [end:export]
+
+
+@hydra.main(version_base=None, config_path="../../conf", config_name="dcgan")
+@cli.explain_errors
+def main(cfg: DictConfig):
+    if cfg.mode == "train":
+        train(cfg)
+    elif cfg.mode == "eval":
+        evaluate(cfg)
+    elif cfg.mode == "export":
+        export(cfg)
+    elif cfg.mode == "infer":
+        inference(cfg)
+
+
+if __name__ == "__main__":
+    main()
