@@ -56,7 +56,7 @@ class Stage(NamedTuple):
     """A part of a training with phases and data of its own; players and optimizers are those of the other stages.
 
     Attributes:
-        name: Such as ``16x16``.
+        name: Such as ``16x16``; empty where the whole training is one.
         iterations: How long it lasts.
         phases: What an iteration does, in order.
         constraint: Real data by phase name.

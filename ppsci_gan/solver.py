@@ -246,9 +246,9 @@ class AdversarialSolver(ppsci.solver.Solver):
         return (self.stages[index + 1], 0) if done == self.stages[index].iterations else (self.stages[index], done)
 
     def stage_is_done(self) -> bool:
-        """Return whether the last iteration was the last one of its stage, of several."""
+        """Return whether the last iteration was the last one of its stage, in a training of named stages."""
         index, done = self._position()
-        return len(self.stages) > 1 and done == self.stages[index].iterations
+        return bool(self.stages[index].name) and done == self.stages[index].iterations
 
     def run_iteration(self) -> dict[str, Tensor]:
         """Run every phase once; returns its terms by ``<phase>/<term>``, still on the device."""
@@ -468,7 +468,7 @@ class AdversarialSolver(ppsci.solver.Solver):
 
     def _iteration_of(self, state: dict[str, Any], path: str) -> int:
         """Return the iteration at which a checkpoint's run stands among these stages."""
-        if len(self.stages) == 1:
+        if not self.stages[0].name:
             return state["iteration"]
         place, names = state["stage"], [stage.name for stage in self.stages]
         if names[place["index"] : place["index"] + 1] != [place["name"]]:

@@ -2,7 +2,7 @@
 
 Usage:
     python -m ppsci_gan.data.prepare img_align_celeba.zip data/celeba --crop celeba
-    python -m ppsci_gan.data.prepare pictures/ data/pictures --resolution 64
+    python -m ppsci_gan.data.prepare pictures/ data/pictures --size 64
 
 A second call goes on where the first was stopped; one on finished images checks them.
 """
@@ -38,7 +38,7 @@ from ppsci_gan.data import pyramid
 from ppsci_gan.data.images import SUFFIXES
 from ppsci_gan.errors import InputError
 
-CELEBA_SIZE, CELEBA_CENTRE, CELEBA_EDGE = (178, 218), (89, 121), 128  # of pictures, and of faces in them, in pixels
+CELEBA_SIZE, CELEBA_CENTRE, CELEBA_EDGES = (178, 218), (89, 121), (128, 128)  # pixels; the faces' in the pictures
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")
 CHUNK = 64  # pictures that are decoded, and written, at a time
 SEED = 0  # of their order
@@ -67,41 +67,51 @@ class Pictures(NamedTuple):
 
 
 class Crop(NamedTuple):
-    """A square of a picture.
+    """Which rectangle of a picture is taken.
 
     Attributes:
-        kind: ``centre``, the largest one; ``celeba``, the face; or an edge in pixels, in the centre.
+        kind: ``centre``, the largest one in the middle; ``celeba``, the face; ``edge``, one of ``edges`` in the middle.
+        edges: Height and width in pixels, of ``edge``.
     """
 
     kind: str
+    edges: tuple[int, int] = (0, 0)
 
-    def box(self, size: tuple[int, int], resolution: int) -> tuple[int, int, int, int]:
-        """Return left, upper, right and lower pixel for a picture of (width, height).
+    def box(self, picture: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
+        """Return left, upper, right and lower pixel.
+
+        Args:
+            picture: Width and height.
+            size: Height and width that the rectangle will be reduced to.
 
         Raises:
             InputError: The picture is too small.
         """
+        centre, edges = (picture[0] // 2, picture[1] // 2), self.edges
         if self.kind == "celeba":
-            if size != CELEBA_SIZE:
-                raise InputError(f"{_pixels(size)}, and not CelebA's aligned {_pixels(CELEBA_SIZE)}")
-            edge, centre = CELEBA_EDGE, CELEBA_CENTRE
-        else:
-            edge, centre = min(size) if self.kind == "centre" else int(self.kind), (size[0] // 2, size[1] // 2)
-        if edge < resolution or edge > min(size):
-            raise InputError(f"{_pixels(size)}, too small for {_pixels((max(edge, resolution),) * 2)}")
-        left, upper = centre[0] - edge // 2, centre[1] - edge // 2
-        return left, upper, left + edge, upper + edge
+            if picture != CELEBA_SIZE:
+                raise InputError(f"{_pixels(picture)}, and not CelebA's aligned {_pixels(CELEBA_SIZE)}")
+            centre, edges = CELEBA_CENTRE, CELEBA_EDGES
+        elif self.kind == "centre":
+            scale = min(picture[0] / size[1], picture[1] / size[0])
+            edges = (int(size[0] * scale), int(size[1] * scale))
+        height, width = edges
+        if height < size[0] or width < size[1] or height > picture[1] or width > picture[0]:
+            least = (max(width, size[1]), max(height, size[0]))
+            raise InputError(f"{_pixels(picture)}, too small for {_pixels(least)}")
+        left, upper = centre[0] - width // 2, centre[1] - height // 2
+        return left, upper, left + width, upper + height
 
 
-def prepare(source: str, output: str, resolution: int = 128, crop: str = "centre", grey: bool = False) -> Path:
-    """Write a pyramid of pictures, which ``ppsci_gan.data.pyramid.read`` maps.
+def prepare(source: str, output: str, size: str = "128", crop: str = "centre", grey: bool = False) -> Path:
+    """Write pictures as arrays, which ``ppsci_gan.data.pyramid.read`` maps.
 
     Args:
         source: Folder, also with sub-folders, or zip archive of pictures. Sub-folders that hold all become classes.
         output: Folder to make.
-        resolution: Edge of the finest level in pixels: 4, 8, 16, ...
-        crop: ``centre``: the largest square in the middle; ``celeba``: 128 pixels around (89, 121), as
-            pytorch_GAN_zoo's; or the edge of a square in the middle.
+        size: Edge in pixels, or height and width: ``128``, ``64x48``. Of 4, 8, 16, ... come all coarser levels, too.
+        crop: ``centre``: the largest rectangle in the middle; ``celeba``: 128 pixels around (89, 121), as
+            pytorch_GAN_zoo's; or edges of a rectangle in the middle, as ``size``.
         grey: Whether one channel is kept and not three.
 
     Returns:
@@ -116,9 +126,12 @@ def prepare(source: str, output: str, resolution: int = 128, crop: str = "centre
         >>> prepare("img_align_celeba.zip", "data/celeba", crop="celeba")  # doctest: +SKIP
         PosixPath('data/celeba')
     """
-    levels = pyramid.resolutions(resolution)
-    if crop not in ("centre", "celeba") and not (crop.isdecimal() and int(crop) >= resolution):
-        raise InputError(f"--crop {crop}: centre, celeba or an edge in pixels, at least that of --resolution.")
+    finest = _edges(size, "--size")
+    rectangle = Crop(crop) if crop in ("centre", "celeba") else Crop("edge", _edges(crop, "--crop"))
+    if finest[0] == finest[1] and finest[0] >= pyramid.SMALLEST and not finest[0] & (finest[0] - 1):
+        levels = [[edge, edge] for edge in pyramid.resolutions(finest[0])]
+    else:
+        levels = [list(finest)]
     pictures = _find(source)
     names = pictures.classes()
     wanted = {
@@ -142,8 +155,8 @@ def prepare(source: str, output: str, resolution: int = 128, crop: str = "centre
             parts = [PurePosixPath(pictures.members[index]).parts for index in order]
             depth = next(i for i in range(len(parts[0])) if len({p[i] for p in parts}) > 1)
             np.save(partial / "labels.npy", np.array([names.index(p[depth]) for p in parts], np.int64))
-        _write(partial, wanted, pictures, order, Crop(crop))
-        wanted["crc32"] = {str(size): _checksum(partial / f"{size}.npy") for size in wanted["levels"]}
+        _write(partial, wanted, pictures, order, rectangle)
+        wanted["crc32"] = [_checksum(partial / pyramid.file_of(level)) for level in levels]
         (partial / pyramid.DESCRIPTION).write_text(json.dumps(wanted, indent=1))
         partial.rename(folder)
     except OSError as error:
@@ -184,7 +197,7 @@ def _begin(folder: Path, wanted: dict[str, Any]) -> Path:
         partial.mkdir(parents=True)
         plan.write_text(json.dumps(wanted))
     done = sum(path.stat().st_size for path in partial.iterdir())
-    needed = wanted["images"] * wanted["channels"] * sum(size**2 for size in wanted["levels"]) - done
+    needed = wanted["images"] * wanted["channels"] * sum(map(prod, wanted["levels"])) - done
     free = shutil.disk_usage(partial).free
     if needed > free:
         raise InputError(f"{folder}: {needed / 1e9:.2f} GB are to be written; its disk has {free / 1e9:.2f} GB left.")
@@ -195,12 +208,12 @@ def _write(partial: Path, wanted: dict[str, Any], pictures: Pictures, order: np.
     """Write the arrays from where they end: their length says how far they are."""
     bad: list[str] = []
     with ExitStack() as stack:
-        files = {
-            size: stack.enter_context(_Array(partial / f"{size}.npy", len(order), [wanted["channels"], size, size]))
-            for size in wanted["levels"]
-        }
-        done = min(file.written() for file in files.values())
-        for file in files.values():
+        files = [
+            stack.enter_context(_Array(partial / pyramid.file_of(level), len(order), [wanted["channels"], *level]))
+            for level in wanted["levels"]
+        ]
+        done = min(file.written() for file in files)
+        for file in files:
             file.go_on_after(done)
         chunks = [order[i : i + CHUNK] for i in range(done, len(order), CHUNK)]
         pool = stack.enter_context(ThreadPoolExecutor())
@@ -209,8 +222,8 @@ def _write(partial: Path, wanted: dict[str, Any], pictures: Pictures, order: np.
             progress.update(len(images))
             bad += complaints
             if not bad:
-                for size, file in files.items():  # finest first
-                    images = images if images.shape[-1] == size else pyramid.halved(images)
+                for number, file in enumerate(files):  # finest first
+                    images = pyramid.halved(images) if number else images
                     file.write(images)
     if bad:
         more = [f"... and {len(bad) - MOST_NAMED} more"] if len(bad) > MOST_NAMED else []
@@ -269,12 +282,12 @@ def _ahead(pool: ThreadPoolExecutor, function: Callable, items: list) -> Iterato
 
 
 def _decode_all(pictures: Pictures, indices: np.ndarray, crop: Crop, wanted: dict[str, Any]):
-    """Return uint8 [N, C, R, R], and what is wrong with pictures."""
-    resolution, bad = wanted["levels"][0], []
-    images = np.zeros([len(indices), wanted["channels"], resolution, resolution], np.uint8)
+    """Return uint8 [N, C, H, W], and what is wrong with pictures."""
+    size, bad = tuple(wanted["levels"][0]), []
+    images = np.zeros([len(indices), wanted["channels"], *size], np.uint8)
     for image, member in zip(images, (pictures.members[index] for index in indices)):
         try:
-            image[:] = _decode(pictures.read(member), resolution, crop, wanted["channels"])
+            image[:] = _decode(pictures.read(member), size, crop, wanted["channels"])
         except InputError as error:
             bad.append(f"{member}: {error}")
         except (OSError, SyntaxError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
@@ -284,18 +297,18 @@ def _decode_all(pictures: Pictures, indices: np.ndarray, crop: Crop, wanted: dic
     return images, bad
 
 
-def _decode(content: bytes, resolution: int, crop: Crop, channels: int) -> np.ndarray:
+def _decode(content: bytes, size: tuple[int, int], crop: Crop, channels: int) -> np.ndarray:
     with Image.open(io.BytesIO(content)) as picture:
         if getattr(picture, "n_frames", 1) > 1:
             raise InputError(f"animated, {picture.n_frames} frames")
         if picture.mode not in MODES:
             raise InputError(f"pixels of type {picture.mode}, and not of 8 bits")
-        box = crop.box(ImageOps.exif_transpose(picture).size, resolution)
+        box = crop.box(ImageOps.exif_transpose(picture).size, size)
         upright = ImageOps.exif_transpose(picture).convert("L" if channels == 1 else "RGB")
-        square = upright.crop(box)
-        if square.width != resolution:
-            square = square.resize((resolution, resolution), Image.Resampling.LANCZOS)
-        return np.asarray(square).reshape([resolution, resolution, channels]).transpose(2, 0, 1)
+        taken = upright.crop(box)
+        if taken.size != size[::-1]:
+            taken = taken.resize(size[::-1], Image.Resampling.LANCZOS)
+        return np.asarray(taken).reshape([*size, channels]).transpose(2, 0, 1)
 
 
 def _check(folder: Path, wanted: dict[str, Any]) -> None:
@@ -304,9 +317,10 @@ def _check(folder: Path, wanted: dict[str, Any]) -> None:
     differing = [key for key, value in wanted.items() if found[key] != value]
     if differing:
         raise InputError(f"{folder}: prepared of other pictures or settings ({', '.join(differing)}). Name a new one.")
-    for size in found["levels"]:
-        if _checksum(folder / f"{size}.npy") != found["crc32"][str(size)]:
-            raise InputError(f"{folder / f'{size}.npy'}: damaged. Remove {folder} and prepare it again.")
+    for level, checksum in zip(found["levels"], found["crc32"]):
+        file = folder / pyramid.file_of(level)
+        if _checksum(file) != checksum:
+            raise InputError(f"{file}: damaged. Remove {folder} and prepare it again.")
 
 
 def _checksum(path: Path) -> int:
@@ -321,6 +335,14 @@ def _digest(members: list[str]) -> str:
     return hashlib.sha256("\0".join(members).encode()).hexdigest()
 
 
+def _edges(given: str, option: str) -> tuple[int, int]:
+    """Read an edge, or height and width."""
+    edges = given.split("x") if "x" in given else [given, given]
+    if len(edges) != 2 or not all(edge.isdecimal() and int(edge) for edge in edges):
+        raise InputError(f"{option} {given}: give an edge in pixels, such as 64, or height and width, such as 64x48.")
+    return int(edges[0]), int(edges[1])
+
+
 def _pixels(size: tuple[int, int]) -> str:
     return f"{size[0]} x {size[1]} pixels"
 
@@ -331,14 +353,17 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m ppsci_gan.data.prepare", description=__doc__.partition("\n")[0])
     parser.add_argument("source", help="folder or zip archive of pictures")
     parser.add_argument("output", help="folder to make, for DATA.data_path")
-    parser.add_argument("--resolution", type=int, default=128, help="of the finest level (default: 128)")
-    parser.add_argument("--crop", default="centre", help="centre (default), celeba, or the edge of a centred square")
+    parser.add_argument("--size", default="128", help="edge in pixels (default: 128), or height and width as 64x48")
+    parser.add_argument("--crop", default="centre", help="centre (default), celeba, or edges of a centred rectangle")
     parser.add_argument("--grey", action="store_true", help="keep one channel")
     given = parser.parse_args()
-    folder = prepare(given.source, given.output, given.resolution, given.crop, given.grey)
+    folder = prepare(given.source, given.output, given.size, given.crop, given.grey)
     description = pyramid.describe(folder)
-    sizes = ", ".join(map(str, description["levels"]))
-    print(f"{folder}: {description['images']} images of {sizes} pixels, checked; train with DATA.data_path={folder}")
+    sizes = ", ".join("x".join(map(str, level)) for level in description["levels"])
+    print(
+        f"{folder}: {description['images']} images of {sizes} pixels, checked; train with DATA.name=pictures "
+        f"DATA.data_path={folder}"
+    )
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -123,7 +124,7 @@ def read(folder: str | Path | None, split: str) -> tuple[dict[int, Level], np.nd
         split: ``train``, nine tenths of them, or ``test``.
 
     Returns:
-        uint8 [N, C, R, R] by R; and the class of each image, int64 [N], or None where pictures had no classes.
+        uint8 [N, C, H, W] by H; and the class of each image, int64 [N], or None where pictures had no classes.
 
     Raises:
         InputError: There is no such folder, it is not finished, or a file in it is damaged; the message names it.
@@ -145,7 +146,7 @@ def read(folder: str | Path | None, split: str) -> tuple[dict[int, Level], np.nd
     count, channels = description["images"], description["channels"]
     held_out = count // HELD_OUT
     part = slice(count - held_out, count) if split == "test" else slice(0, count - held_out)
-    mapped = {size: _array(path / f"{size}.npy", (count, channels, size, size)) for size in description["levels"]}
+    mapped = {level[0]: _array(path / file_of(level), (count, channels, *level)) for level in description["levels"]}
     labels = _array(path / "labels.npy", (count,), np.int64)[part] if description["classes"] else None
     return {size: Level(array[part]) for size, array in mapped.items()}, labels
 
@@ -165,6 +166,17 @@ def describe(folder: Path) -> dict:
         return {key: content[key] for key in ("images", "channels", "classes", "levels", "source", "crc32")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: damaged ({error!r}). Remove {folder} and prepare it again. {SOURCE}") from error
+
+
+def file_of(level: Sequence[int]) -> str:
+    """Return the name of a level's file.
+
+    Examples:
+        >>> from ppsci_gan.data import pyramid
+        >>> pyramid.file_of([64, 48])
+        '64x48.npy'
+    """
+    return f"{level[0]}x{level[1]}.npy"
 
 
 def partial(folder: Path) -> Path:

@@ -34,18 +34,18 @@ def images_of(folder, resolution):
     return np.concatenate([pyramid.read(folder, split)[0][resolution][:] for split in ("train", "test")])
 
 
-def one(image, tmp_path, suffix="png", resolution=16, **options):
+def one(image, tmp_path, suffix="png", size="16", **options):
     """The only image of a pyramid of one picture."""
     folder = tmp_path / "one"
     folder.mkdir()
     image.save(folder / f"a.{suffix}")
-    prepare.prepare(str(folder), str(tmp_path / "out"), resolution=resolution, **options)
-    return images_of(tmp_path / "out", resolution)[0]
+    prepare.prepare(str(folder), str(tmp_path / "out"), size=size, **options)
+    return images_of(tmp_path / "out", int(size.split("x")[0]))[0]
 
 
 def test_celeba_is_cut_around_the_face(tmp_path):
     original = picture((178, 218))
-    found = one(original, tmp_path, resolution=128, crop="celeba")
+    found = one(original, tmp_path, size="128", crop="celeba")
     np.testing.assert_array_equal(found, np.asarray(original)[57:185, 25:153].transpose(2, 0, 1))
 
 
@@ -57,9 +57,20 @@ def test_the_largest_square_or_one_of_given_edge(tmp_path):
     np.testing.assert_array_equal(found, np.asarray(picture((40, 30)))[7:23, 12:28].transpose(2, 0, 1))
 
 
+def test_rectangles_of_any_size(tmp_path):
+    original = picture((30, 28))
+    found = one(original, tmp_path, size="12x20", crop="12x20")
+    np.testing.assert_array_equal(found, np.asarray(original)[8:20, 5:25].transpose(2, 0, 1))
+    assert sorted(file.name for file in (tmp_path / "out").glob("*.npy")) == ["12x20.npy"]
+    (tmp_path / "other").mkdir()
+    # The largest rectangle of this shape is thirty wide and eighteen high.
+    found = one(original, tmp_path / "other", size="18x30")
+    np.testing.assert_array_equal(found, np.asarray(original)[5:23].transpose(2, 0, 1))
+
+
 def test_larger_squares_are_reduced_by_whole_areas(tmp_path):
     grey = np.kron(np.indices([16, 16]).sum(0) % 2 * 255, np.ones([4, 4])).astype(np.uint8)
-    found = one(Image.fromarray(grey), tmp_path, resolution=8)
+    found = one(Image.fromarray(grey), tmp_path, size="8")
     # Squares of the pattern are half as large as pixels: every one covers two black and two white ones.
     assert np.abs(found.astype(int) - 127).max() < 12
 
@@ -80,7 +91,7 @@ def test_rotation_in_the_file_is_followed(tmp_path):
     folder = tmp_path / "one"
     folder.mkdir()
     original.save(folder / "a.png", exif=exif)
-    prepare.prepare(str(folder), str(tmp_path / "out"), resolution=16)
+    prepare.prepare(str(folder), str(tmp_path / "out"), size="16")
     upright = np.asarray(original.rotate(-90, expand=True))
     np.testing.assert_array_equal(images_of(tmp_path / "out", 16)[0], upright[4:20].transpose(2, 0, 1))
 
@@ -92,7 +103,7 @@ def test_an_archive_gives_what_its_folder_gives(tmp_path, pictures):
         archive.writestr("__MACOSX/img_align_celeba/._000.png", b"no picture")
         archive.writestr("img_align_celeba/readme.txt", b"no picture")
     for source in ("pictures", "pictures.zip"):
-        prepare.prepare(str(tmp_path / source), str(tmp_path / f"of_{source}"), resolution=16)
+        prepare.prepare(str(tmp_path / source), str(tmp_path / f"of_{source}"), size="16")
     found, expected = (images_of(tmp_path / f"of_{source}", 16) for source in ("pictures.zip", "pictures"))
     np.testing.assert_array_equal(found, expected)
     assert pyramid.read(tmp_path / "of_pictures.zip", "train")[1] is None  # one folder is no class
@@ -105,7 +116,7 @@ def files_of(folder):
 @pytest.mark.parametrize("stop", [0, 1, 5])
 def test_a_stopped_preparation_goes_on(tmp_path, pictures, monkeypatch, stop):
     monkeypatch.setattr(prepare, "CHUNK", 4)
-    expected = files_of(prepare.prepare(str(pictures), str(tmp_path / "whole"), resolution=16))
+    expected = files_of(prepare.prepare(str(pictures), str(tmp_path / "whole"), size="16"))
     decode, seen = prepare._decode_all, []
 
     def stopping(*arguments):
@@ -116,16 +127,16 @@ def test_a_stopped_preparation_goes_on(tmp_path, pictures, monkeypatch, stop):
 
     monkeypatch.setattr(prepare, "_decode_all", stopping)
     with pytest.raises(KeyboardInterrupt):
-        prepare.prepare(str(pictures), str(tmp_path / "stopped"), resolution=16)
+        prepare.prepare(str(pictures), str(tmp_path / "stopped"), size="16")
     assert not (tmp_path / "stopped").exists()
-    for file in (tmp_path / "stopped.partial").glob("8.npy"):
+    for file in (tmp_path / "stopped.partial").glob("8x8.npy"):
         with file.open("ab") as stream:
             stream.write(b"half an image")  # as after a power cut
     decoded = []
     monkeypatch.setattr(
         prepare, "_decode_all", lambda p, chunk, *rest: decoded.extend(chunk) or decode(p, chunk, *rest)
     )
-    prepare.prepare(str(pictures), str(tmp_path / "stopped"), resolution=16)
+    prepare.prepare(str(pictures), str(tmp_path / "stopped"), size="16")
     assert len(decoded) == 40 - 4 * stop
     found = files_of(tmp_path / "stopped")
     assert {name: content for name, content in found.items() if name != "plan.json"} == {
@@ -138,23 +149,23 @@ def test_other_pictures_start_afresh(tmp_path, pictures):
     partial = tmp_path / "out.partial"
     partial.mkdir()
     (partial / "plan.json").write_text("{}")
-    (partial / "16.npy").write_bytes(b"of something else")
-    prepare.prepare(str(pictures), str(tmp_path / "out"), resolution=16)
+    (partial / "16x16.npy").write_bytes(b"of something else")
+    prepare.prepare(str(pictures), str(tmp_path / "out"), size="16")
     assert len(images_of(tmp_path / "out", 16)) == 40
 
 
 def test_finished_images_are_checked_and_not_made_again(tmp_path, pictures, monkeypatch):
-    out = prepare.prepare(str(pictures), str(tmp_path / "out"), resolution=16)
+    out = prepare.prepare(str(pictures), str(tmp_path / "out"), size="16")
     with monkeypatch.context() as patch:
         patch.setattr(prepare, "_write", None)
-        prepare.prepare(str(pictures), str(out), resolution=16)
+        prepare.prepare(str(pictures), str(out), size="16")
     with pytest.raises(InputError, match=r"other pictures or settings \(channels\)"):
-        prepare.prepare(str(pictures), str(out), resolution=16, grey=True)
-    content = bytearray((out / "4.npy").read_bytes())
+        prepare.prepare(str(pictures), str(out), size="16", grey=True)
+    content = bytearray((out / "4x4.npy").read_bytes())
     content[-1] ^= 1
-    (out / "4.npy").write_bytes(content)
-    with pytest.raises(InputError, match=r"4\.npy: damaged"):
-        prepare.prepare(str(pictures), str(out), resolution=16)
+    (out / "4x4.npy").write_bytes(content)
+    with pytest.raises(InputError, match=r"4x4\.npy: damaged"):
+        prepare.prepare(str(pictures), str(out), size="16")
 
 
 def test_bad_pictures_are_all_named(tmp_path, pictures):
@@ -167,7 +178,7 @@ def test_bad_pictures_are_all_named(tmp_path, pictures):
     frames[0].save(pictures / "b_animated.webp", save_all=True, append_images=frames[1:])
     Image.fromarray(np.zeros([20, 20], np.uint16)).save(pictures / "b_deep.png")
     with pytest.raises(InputError) as error:
-        prepare.prepare(str(pictures), str(tmp_path / "out"), resolution=16)
+        prepare.prepare(str(pictures), str(tmp_path / "out"), size="16")
     message = str(error.value)
     assert "6 of its pictures cannot be used. Remove or replace them" in message
     for name, what in (
@@ -186,14 +197,14 @@ def test_many_bad_pictures_stay_on_one_screen(tmp_path, pictures):
     for file in pictures.iterdir():
         file.write_bytes(b"")
     with pytest.raises(InputError) as error:
-        prepare.prepare(str(pictures), str(tmp_path / "out"), resolution=16)
+        prepare.prepare(str(pictures), str(tmp_path / "out"), size="16")
     assert str(error.value).endswith("... and 30 more")
     assert len(str(error.value).splitlines()) == 12
 
 
 def test_celebas_originals_are_not_taken_for_aligned_ones(tmp_path):
     with pytest.raises(InputError, match="178 x 217 pixels, and not CelebA's aligned 178 x 218"):
-        one(picture((178, 217)), tmp_path, resolution=128, crop="celeba")
+        one(picture((178, 217)), tmp_path, size="128", crop="celeba")
 
 
 def test_nothing_to_prepare(tmp_path):
@@ -212,9 +223,12 @@ def test_nothing_to_prepare(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"resolution": 24}, "24 pixels: growing networks take"),
-        ({"resolution": 16, "crop": "face"}, "--crop face"),
-        ({"resolution": 16, "crop": "12"}, "--crop 12"),
+        ({"size": "large"}, "--size large: give an edge"),
+        ({"size": "0"}, "--size 0"),
+        ({"size": "4x4x4"}, "--size 4x4x4"),
+        ({"size": "16", "crop": "face"}, "--crop face: give an edge"),
+        ({"size": "16", "crop": "12"}, "24 x 20 pixels, too small for 16 x 16"),
+        ({"size": "16", "crop": "22"}, "24 x 20 pixels, too small for 22 x 22"),
     ],
 )
 def test_impossible_settings(tmp_path, pictures, options, message):
@@ -226,19 +240,19 @@ def test_what_is_in_the_way_stays(tmp_path, pictures):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("two years")
     with pytest.raises(InputError, match="something else already"):
-        prepare.prepare(str(pictures), str(tmp_path / "out"), resolution=16)
+        prepare.prepare(str(pictures), str(tmp_path / "out"), size="16")
     assert (tmp_path / "out" / "thesis.txt").read_text() == "two years"
 
 
 def test_a_disk_that_is_too_small_is_seen_before(tmp_path, pictures, monkeypatch):
     monkeypatch.setattr(prepare.shutil, "disk_usage", lambda _: SimpleNamespace(free=39 * 3 * (16**2 + 8**2 + 4**2)))
     with pytest.raises(InputError, match=r"out: 0\.00 GB are to be written; its disk has 0\.00 GB left"):
-        prepare.prepare(str(pictures), str(tmp_path / "out"), resolution=16)
+        prepare.prepare(str(pictures), str(tmp_path / "out"), size="16")
 
 
 def test_a_disk_that_fills_up_is_one_message_and_no_folder(tmp_path, pictures):
     """Files may not grow beyond twenty kilobytes, which stops a write in the middle as a full disk does."""
-    command = [sys.executable, "-m", "ppsci_gan.data.prepare", str(pictures), str(tmp_path / "out"), "--resolution=16"]
+    command = [sys.executable, "-m", "ppsci_gan.data.prepare", str(pictures), str(tmp_path / "out"), "--size=16"]
 
     def small_files():
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
@@ -249,8 +263,8 @@ def test_a_disk_that_fills_up_is_one_message_and_no_folder(tmp_path, pictures):
     assert f"What is done is kept in {tmp_path / 'out'}.partial: make room, or remove it." in done.stderr
     assert not (tmp_path / "out").exists()
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "40 images of 16, 8, 4 pixels, checked; train with DATA.data_path=" in done.stdout
-    expected = prepare.prepare(str(pictures), str(tmp_path / "again"), resolution=16)
+    assert "40 images of 16x16, 8x8, 4x4 pixels, checked; train with DATA.name=pictures DATA.data_path=" in done.stdout
+    expected = prepare.prepare(str(pictures), str(tmp_path / "again"), size="16")
     np.testing.assert_array_equal(images_of(tmp_path / "out", 16), images_of(expected, 16))
 
 
@@ -271,5 +285,5 @@ def test_memory_does_not_grow_with_the_number_of_pictures(tmp_path, pictures, mo
 
     monkeypatch.setattr(prepare, "_Array", File)
     monkeypatch.setattr(prepare, "_decode_all", counting)
-    prepare.prepare(str(pictures), str(tmp_path / "out"), resolution=16)
+    prepare.prepare(str(pictures), str(tmp_path / "out"), size="16")
     assert most[0] <= 2 * (os.cpu_count() or 1) + 2

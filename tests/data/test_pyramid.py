@@ -62,7 +62,7 @@ def prepared(tmp_path):
         folder = tmp_path / "pictures" / "ab"[index % 2]
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(folder / f"{index:02d}.png")
-    return prepare.prepare(str(tmp_path / "pictures"), str(tmp_path / "prepared"), resolution=16)
+    return prepare.prepare(str(tmp_path / "pictures"), str(tmp_path / "prepared"), size="16")
 
 
 def test_splits_are_mapped_and_complete(prepared):
@@ -102,16 +102,16 @@ def remove_entry(folder):
 
 
 def cut_level(folder):
-    path = folder / "8.npy"
+    path = folder / "8x8.npy"
     path.write_bytes(path.read_bytes()[:-1])
 
 
 def pickle_level(folder):
-    np.save(folder / "8.npy", np.array([{}]), allow_pickle=True)
+    np.save(folder / "8x8.npy", np.array([{}]), allow_pickle=True)
 
 
 def other_shape(folder):
-    np.save(folder / "8.npy", np.zeros([20, 3, 4, 4], np.uint8))
+    np.save(folder / "8x8.npy", np.zeros([20, 3, 4, 4], np.uint8))
 
 
 def no_labels(folder):
@@ -123,9 +123,9 @@ def no_labels(folder):
     [
         (damage_description, "pyramid.json"),
         (remove_entry, "pyramid.json"),
-        (cut_level, "8.npy"),
-        (pickle_level, "8.npy"),
-        (other_shape, "8.npy"),
+        (cut_level, "8x8.npy"),
+        (pickle_level, "8x8.npy"),
+        (other_shape, "8x8.npy"),
         (no_labels, "labels.npy"),
     ],
 )

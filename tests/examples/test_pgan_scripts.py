@@ -251,7 +251,7 @@ def test_prepared_pictures(run, tmp_path, grey):
     images = faces.draw(faces.factors(60, 0), 16)
     for index, image in enumerate(images.transpose(0, 2, 3, 1)):
         Image.fromarray(image).save(tmp_path / "pictures" / f"{index}.png")
-    prepared = prepare.prepare(str(tmp_path / "pictures"), str(tmp_path / "prepared"), resolution=16, grey=grey)
+    prepared = prepare.prepare(str(tmp_path / "pictures"), str(tmp_path / "prepared"), size="16", grey=grey)
     settings = ["DATA.name=pictures", f"DATA.data_path={prepared}", f"MODEL.gen_net.channels={1 if grey else 3}"]
     trained = run("train", *settings, "TRAIN.eval_during_train=true", "TRAIN.num_eval_samples=6")
     latest = f"EVAL.pretrained_gen_model_path={trained}/checkpoints/latest"
