@@ -22,6 +22,7 @@ from ppsci_gan import device
 from ppsci_gan import distributed
 from ppsci_gan import memory
 from ppsci_gan.errors import InputError
+from ppsci_gan.errors import TrainingError
 
 INPUT_ERROR_EXIT_CODE = 2
 
@@ -72,7 +73,12 @@ def explain_errors(function: Callable) -> Callable:
         try:
             with memory.explained("while setting up", memory.SETTING_UP):
                 return function(*args, **kwargs)
-        except (InputError, FloatingPointError, ModuleNotFoundError) as error:  # the last: an extra is not installed
+        except (
+            InputError,
+            TrainingError,
+            FloatingPointError,
+            ModuleNotFoundError,
+        ) as error:  # the last: an extra is not installed
             message = str(error)
         except RuntimeError as error:
             if not distributed.is_of_a_lost_rank(error):

@@ -1,4 +1,16 @@
-"""The one error that means: the user can fix this."""
+"""The errors whose message is all that a user needs."""
+
+
+class TrainingError(RuntimeError):
+    """A training that cannot come to anything any more; the message says what to go on from.
+
+    Examples:
+        >>> from ppsci_gan.errors import TrainingError
+        >>> raise TrainingError("generated samples are all alike.")
+        Traceback (most recent call last):
+            ...
+        ppsci_gan.errors.TrainingError: generated samples are all alike.
+    """
 
 
 class InputError(ValueError):

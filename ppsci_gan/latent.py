@@ -85,6 +85,25 @@ def walk(generator: nn.Layer, points: int, steps: int, seed: int) -> dict[str, n
     return dict(zip(generator.input_keys, values))
 
 
+def every_class(generator: nn.Layer, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return each noise with every class: the inputs of a grid with a latent per row and a class per column.
+
+    Args:
+        generator: As for ``sample``, conditional.
+        inputs: As ``fixed`` or ``walk`` returns them; their labels are not used.
+
+    Examples:
+        >>> from types import SimpleNamespace
+        >>> from ppsci_gan import latent
+        >>> generator = SimpleNamespace(latent_dim=2, label_num=3, input_keys=("noise", "labels"))
+        >>> latent.every_class(generator, latent.fixed(generator, 2, seed=0))["labels"].tolist()
+        [0, 1, 2, 0, 1, 2]
+    """
+    noise = inputs[generator.input_keys[0]]
+    values = [noise.repeat(generator.label_num, axis=0), np.tile(np.arange(generator.label_num), len(noise))]
+    return dict(zip(generator.input_keys, values))
+
+
 def input_spec(generator: nn.Layer) -> dict[str, InputSpec]:
     """Return the shapes that an exported generator takes, any batch size.
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import paddle
 from ppsci import arch
 
@@ -54,6 +55,16 @@ class Player(arch.Arch):
         It travels as a buffer, so that a checkpoint or a file saved after fine-tuning still knows.
         """
         self.register_buffer("published_arithmetic", paddle.zeros([], "int32"))
+
+    def kept_of(self, name: str, theirs: np.ndarray, arrays: dict[str, np.ndarray]) -> np.ndarray | None:
+        """Return a parameter in our shape that keeps what it can of one in another shape, or None if nothing.
+
+        Args:
+            name: Of the parameter.
+            theirs: Its values in the network that the weights are of.
+            arrays: All of these weights.
+        """
+        return None
 
     @staticmethod
     def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:

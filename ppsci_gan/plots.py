@@ -147,6 +147,39 @@ def save_animation(images: np.ndarray, path: str, frames_per_second: int = 12) -
         temporary.write_bytes(content.getvalue())
 
 
+def save_histograms(values: dict[str, np.ndarray], path: str, columns: int = 4) -> None:
+    """Draw histograms, those of ``<name>/real`` and ``<name>/fake`` over each other.
+
+    Args:
+        values: Arrays by name.
+        path: The file.
+        columns: Of panels.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ppsci_gan import plots
+        >>> plots.save_histograms({"latent": np.zeros(5)}, "outputs/a.png")  # doctest: +SKIP
+    """
+    panels: dict[str, dict[str, np.ndarray]] = {}
+    for name, array in values.items():
+        panel, _, kind = name.rpartition("/") if name.endswith(("/real", "/fake")) else (name, "", "")
+        panels.setdefault(panel, {})[kind] = array[np.isfinite(array)]
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(3 * columns, 2.2 * rows), dpi=_DPI, layout="constrained")
+    colours = {"real": _REAL_COLOUR, "fake": _FAKE_COLOUR, "": "tab:grey"}
+    for number, (panel, arrays) in enumerate(panels.items()):
+        axis = figure.add_subplot(rows, columns, number + 1)
+        edges = np.histogram_bin_edges(np.concatenate(list(arrays.values())), bins=60)
+        for kind, array in arrays.items():
+            axis.hist(array, edges, density=True, alpha=0.6, label=kind, color=colours[kind])
+        axis.set_title(panel, fontsize=9)
+        axis.tick_params(labelsize=7)
+        axis.set_yticks([])
+        if len(arrays) > 1:
+            axis.legend(fontsize=8)
+    _write_figure(figure, path)
+
+
 def save_contour_plot(
     real: np.ndarray,
     fake: np.ndarray,

@@ -24,6 +24,7 @@ NETWORK_FAMILIES = {
     "kernel_distance": {"kernel_distance": False},
     "precision_recall": {"precision": True, "recall": True},
     "density_coverage": {"density": True, "coverage": True},
+    "per_class": {},  # Frechet distance and accuracy of each class, where images are labelled
 }
 PIXEL_FAMILIES = {"ms_ssim": {"ms_ssim": False}, "sliced_wasserstein": {"sliced_wasserstein": False}}
 FAMILIES = {**NETWORK_FAMILIES, **PIXEL_FAMILIES}
@@ -131,11 +132,28 @@ class NetworkScorer:
         extract = self.extractor.cached_features if cached else self.extractor.features
         features = extract(images.data)
         values: dict[str, float] = {}
-        for family in self.families:
+        for family in (f for f in self.families if f != "per_class"):
             values.update(getattr(self, f"_{family}")(features))
-        if images.labels is not None and self.name == "classifier":
-            classes = self.extractor.probabilities(features).argmax(axis=1)
-            values["accuracy"] = float(np.mean(classes == images.labels))
+        if images.labels is not None:
+            values.update(self._of_labelled(features, images.labels))
+        return values
+
+    def _of_labelled(self, features: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+        """Return whether a classifier of these classes agrees, and the scores of each class."""
+        values: dict[str, float] = {}
+        agrees = None
+        if self.name == "classifier":
+            agrees = self.extractor.probabilities(features).argmax(axis=1) == labels
+            values["accuracy"] = float(agrees.mean())
+        if "per_class" not in self.families or self.real.labels is None:
+            return values
+        for label in np.unique(labels):
+            own, real = features[labels == label], self.real_features[self.real.labels == label]
+            if agrees is not None:
+                values[f"accuracy_class_{label}"] = float(agrees[labels == label].mean())
+            if min(len(own), len(real)) > 1:
+                distance = metrics.frechet_distance(fit_gaussian(real), fit_gaussian(own))
+                values[f"frechet_distance_class_{label}"] = distance
         return values
 
     def describe(self, key: str) -> dict[str, Any]:
@@ -148,7 +166,8 @@ class NetworkScorer:
             "density": {"neighbours": p.coverage_neighbours, "at_most": p.max_neighbour_samples, "seed": p.seed},
         }
         own["recall"], own["coverage"] = own["precision"], own["density"]
-        compared = {} if key in ("score", "accuracy") else {"real": self.real.name, "real_samples": len(self.real.data)}
+        alone = key == "score" or key.startswith("accuracy")
+        compared = {} if alone else {"real": self.real.name, "real_samples": len(self.real.data)}
         return {**self.extractor.protocol, **compared, **own.get(key, {})}
 
     def _score(self, features: np.ndarray) -> dict[str, float]:
@@ -244,7 +263,8 @@ def higher_is_better(name: str) -> bool:
         (True, False)
     """
     directions = {key: higher for family in FAMILIES.values() for key, higher in family.items()}
-    return directions.get(name.split(".")[-1], name.endswith("accuracy"))
+    key = name.split(".")[-1]
+    return directions.get(key, key.startswith("accuracy"))
 
 
 def describe(name: str) -> dict[str, str]:

@@ -36,6 +36,8 @@ from ppsci_gan import weights
 from ppsci_gan.average import GeneratorAverage
 from ppsci_gan.data.batches import ShuffledBatches
 from ppsci_gan.errors import InputError
+from ppsci_gan.errors import TrainingError
+from ppsci_gan.health import CollapseWatch
 from ppsci_gan.phases import Batch
 from ppsci_gan.phases import Phase
 from ppsci_gan.phases import Stage
@@ -96,6 +98,8 @@ class AdversarialSolver(ppsci.solver.Solver):
         validator: As for ``ppsci.solver.Solver``.
         score: Chooses the best checkpoint while training.
         draw: ``draw(samples, path)`` makes a picture of the fixed latent's samples (array [N, ...]).
+        watch: Looks at the phase ``discriminator`` for a collapse.
+        each_epoch: Called with the number of every epoch that ends, on every rank.
         cfg: Configuration; read as ``ppsci.solver.Solver`` does, and ``TRAIN.sample_freq``, ``VIS.num_images``.
 
     Examples:
@@ -110,6 +114,8 @@ class AdversarialSolver(ppsci.solver.Solver):
         validator: dict[str, ppsci.validate.Validator] | None = None,
         score: Score | None = None,
         draw: Callable[[np.ndarray, str], None] | None = None,
+        watch: CollapseWatch | None = None,
+        each_epoch: Callable[[int], None] | None = None,
         *,
         stages: Sequence[Stage] = (),
         cfg: DictConfig,
@@ -122,6 +128,8 @@ class AdversarialSolver(ppsci.solver.Solver):
         constraint = self.stages[0].constraint
         self.score = score
         self.draw = draw
+        self.watch = watch
+        self.each_epoch = each_epoch
         self.players = {phase.name: phase.player for phase in phases}
         others = [player for player in self.players.values() if player is not generator]
         # The players come afterwards: on several ranks ppsci would wrap them in DataParallel, which takes one backward
@@ -324,6 +332,8 @@ class AdversarialSolver(ppsci.solver.Solver):
                 signal.signal(number, handler)
 
     def _finish_epoch(self, epoch: int) -> None:
+        if self.each_epoch is not None:
+            self.each_epoch(epoch)
         if self.eval_during_train and epoch % self.eval_freq == 0 and epoch >= self.start_eval_epoch:
             self._evaluate_and_keep_best(epoch)
         if self.save_freq > 0 and epoch % self.save_freq == 0:
@@ -405,6 +415,32 @@ class AdversarialSolver(ppsci.solver.Solver):
             + f", {per_second:.0f} images/s, memory: {memory.peak_mb()} MB, eta: {remaining}"
         )
         self._write_scalars({**values, **rates, "images_per_second": per_second})
+        if self.watch is not None:
+            self._look_for_collapse(_below("discriminator/", values), len(terms))
+
+    def _look_for_collapse(self, terms: dict[str, float], iterations: int) -> None:
+        complaint = self.watch.observe(terms, iterations)
+        if complaint is None:
+            return
+        if self.watch.stop:
+            self.save_checkpoint("latest")
+            kept = ", ".join(sorted(path.name for path in Path(self.output_dir, "checkpoints").glob("best*")))
+            raise TrainingError(
+                f"stopped at iteration {self.global_step}: {complaint}. In {self.output_dir}/checkpoints the best so "
+                f"far is kept ({kept or 'none: TRAIN.eval_during_train=true keeps it'})."
+            )
+        logger.warning(f"Iteration {self.global_step}: {complaint}. TRAIN.collapse.stop=true would stop here.")
+
+    def add_histograms(self, values: dict[str, np.ndarray]) -> None:
+        """Send histograms to VisualDL and TensorBoard, where they are used.
+
+        Args:
+            values: Arrays by name.
+        """
+        if distributed.is_first():
+            for writer in filter(None, (self.vdl_writer, self.tbd_writer)):
+                for name, array in values.items():
+                    writer.add_histogram(name, array, self.global_step)
 
     def _remaining_seconds(self, per_iteration: float) -> float:
         """Estimate what is left: the present stage at its pace, later ones at that of their trial."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urldefrag
@@ -104,7 +105,7 @@ def find(path: os.PathLike | str) -> Path:
     raise InputError(f"{path}: no such file of weights; check the path.{_neighbours(Path(path))}")
 
 
-def load(model: nn.Layer, path: str | None, key: str, part: str = "") -> None:
+def load(model: nn.Layer, path: str | None, key: str, part: str = "", may_differ: Sequence[str] = ()) -> None:
     """Read weights into a network; every name and shape must fit.
 
     Args:
@@ -113,6 +114,8 @@ def load(model: nn.Layer, path: str | None, key: str, part: str = "") -> None:
         path: As for ``read``; None leaves the network as it is.
         key: The network's config group, such as ``MODEL.gen_net``: named in the error.
         part: As for ``read``.
+        may_differ: Settings, such as ``channels``, that the file may have been made with another value of. Layers that
+            do not fit then start afresh, which is said; the network's ``kept_of`` may keep a part of them.
 
     Raises:
         InputError: Names or shapes differ; the message lists them and the config keys that would fit.
@@ -130,12 +133,33 @@ def load(model: nn.Layer, path: str | None, key: str, part: str = "") -> None:
     arrays = read(path, part)
     if hasattr(model, "own_names"):
         arrays = {name: np.asarray(value) for name, value in model.own_names(arrays).items()}
+    changes = _changes(model, arrays)
+    if changes and set(changes) <= set(may_differ):
+        arrays = _adapted(model, arrays, changes)
     check(model, arrays, path, key)
     own = model.state_dict()
     # A file in double or half precision is as good; Paddle itself takes exactly its own type and byte order.
     arrays = {name: value.astype(own[name].numpy().dtype) for name, value in arrays.items()}
     model.set_state_dict({name: paddle.to_tensor(value) for name, value in arrays.items()})
     logger.message(f"Loaded weights of {type(model).__name__} from {path}")
+
+
+def _adapted(model: nn.Layer, arrays: dict[str, np.ndarray], changes: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Return weights of a network with other settings as this one takes them, and say what is left of them."""
+    own = {name: value.numpy() for name, value in model.state_dict().items()}
+    adapted, partly, afresh = {}, [], []
+    for name, ours in own.items():
+        theirs = arrays.get(name)
+        if theirs is None or theirs.shape != ours.shape:
+            kept = None if theirs is None else model.kept_of(name, theirs, arrays)
+            (afresh if kept is None else partly).append(name)
+            theirs = ours if kept is None else kept
+        adapted[name] = theirs
+    for title, names in (("start afresh", afresh), ("keep all but the classes' part", partly)):
+        if names:
+            made = ", ".join(f"{setting}={value}" for setting, value in changes.items())
+            logger.message(f"The weights are of a network with {made}. Of ours, these {title}: {', '.join(names)}")
+    return adapted
 
 
 def digest(model: nn.Layer) -> str:
@@ -232,22 +256,28 @@ def check(model: nn.Layer, arrays: dict[str, np.ndarray], path: str, key: str) -
             more = f", ... ({len(names)} in all)" if len(names) > 4 else ""
             lines.append(f"  {title}: {', '.join(names[:4])}{more}")
     if lines:
-        lines = [f"{path} does not fit {type(model).__name__}:", *lines, f"  {_advice(model, own, arrays, key)}"]
+        lines = [f"{path} does not fit {type(model).__name__}:", *lines, f"  {_advice(model, arrays, key)}"]
         raise InputError("\n".join(lines))
 
 
-def _advice(model: nn.Layer, own: dict[str, np.ndarray], arrays: dict[str, np.ndarray], key: str) -> str:
-    settings_of = getattr(model, "settings_of", lambda _: {})
-    try:
-        current, needed = settings_of(own), settings_of(arrays)
-    except IndexError:  # an array has fewer axes than any network's of that name
-        current, needed = {}, {}
-    changes = {name: value for name, value in needed.items() if current.get(name) != value}
+def _advice(model: nn.Layer, arrays: dict[str, np.ndarray], key: str) -> str:
+    changes = _changes(model, arrays)
     if changes:
         values = {name: json.dumps(value, separators=(",", ":")) for name, value in changes.items()}  # for a shell
         fitting = " ".join(f"{key}.{name}={value}" for name, value in values.items())
         return f"It was made with other settings; add {fitting}"
     return f"It holds another kind of network than {key} describes: check the path and the example."
+
+
+def _changes(model: nn.Layer, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Return the settings that weights were made with, where the network has others."""
+    settings_of = getattr(model, "settings_of", lambda _: {})
+    own = {name: value.numpy() for name, value in model.state_dict().items()}
+    try:
+        current, needed = settings_of(own), settings_of(arrays)
+    except (IndexError, KeyError):  # an array has fewer axes than any network's of that name, or one is missing
+        return {}
+    return {name: value for name, value in needed.items() if current.get(name) != value}
 
 
 def save_checkpoint(path: os.PathLike | str, tensors: dict[str, np.ndarray], state: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from os import path as osp
 
 import hydra
 import numpy as np
+import paddle
 import ppsci
 from model import DcganDiscriminator
 from model import DcganGenerator
@@ -15,6 +16,8 @@ from omegaconf import DictConfig
 from ppsci.utils import logger
 
 from ppsci_gan import cli
+from ppsci_gan import distributed
+from ppsci_gan import histograms
 from ppsci_gan import latent
 from ppsci_gan import plots
 from ppsci_gan import weights
@@ -25,9 +28,11 @@ from ppsci_gan.data.images import Images
 from ppsci_gan.errors import InputError
 from ppsci_gan.evaluation import ImageEvaluation
 from ppsci_gan.gan_losses import Adversarial
+from ppsci_gan.health import CollapseWatch
 from ppsci_gan.inference import GeneratorPredictor
 from ppsci_gan.inference import write_report
 from ppsci_gan.metrics.report import report
+from ppsci_gan.nearest import nearest
 from ppsci_gan.phases import Phase
 from ppsci_gan.scoring import Protocol
 from ppsci_gan.solver import AdversarialSolver
@@ -115,8 +120,10 @@ def train(cfg: DictConfig):
     generator = DcganGenerator(**cfg.MODEL.gen_net)
     discriminator = DcganDiscriminator(**cfg.MODEL.dis_net)
     # --8<-- [end:model]
-    weights.load(generator, cfg.TRAIN.pretrained_gen_model_path, "MODEL.gen_net", "generator")
-    weights.load(discriminator, cfg.TRAIN.pretrained_dis_model_path, "MODEL.dis_net", "discriminator")
+    # Fine-tuning may change what the images are like; layers that do not fit then start afresh.
+    may_differ = ("channels", "use_label", "label_num")
+    weights.load(generator, cfg.TRAIN.pretrained_gen_model_path, "MODEL.gen_net", "generator", may_differ)
+    weights.load(discriminator, cfg.TRAIN.pretrained_dis_model_path, "MODEL.dis_net", "discriminator", may_differ)
 
     # --8<-- [start:loss]
     updates = cfg.TRAIN.epochs * cfg.TRAIN.iters_per_epoch * cfg.TRAIN.n_critic
@@ -154,6 +161,7 @@ def train(cfg: DictConfig):
         evaluation = build_evaluation(cfg, cfg.TRAIN.scores, cfg.TRAIN.num_eval_samples, real)
         validator = evaluation.validator(generator, cfg.EVAL.batch_size, cfg.seed, image_shape(cfg), low=-1)
         score = evaluation.best(cfg.TRAIN.best_score)
+    shown = real.data[: cfg.VIS.num_images], None if real.labels is None else real.labels[: cfg.VIS.num_images]
     solver = AdversarialSolver(
         generator,
         phases,
@@ -161,10 +169,36 @@ def train(cfg: DictConfig):
         validator=validator,
         score=score,
         draw=draw,
+        watch=CollapseWatch(**cfg.TRAIN.collapse),
+        each_epoch=lambda epoch: draw_histograms(solver, generator, discriminator, *shown, epoch),
         cfg=cfg,
     )
     solver.train()
     # --8<-- [end:solver]
+
+
+# --8<-- [start:histograms]
+def draw_histograms(
+    solver: AdversarialSolver,
+    generator: DcganGenerator,
+    discriminator: DcganDiscriminator,
+    data: np.ndarray,
+    labels: np.ndarray | None,
+    epoch: int,
+):
+    """Draw the discriminator's outputs on real and generated images, and what both players' layers give."""
+    inputs = latent.fixed(generator, len(data), solver.seed)
+    real = {"data": data.astype("float32") / 127.5 - 1}
+    if generator.label_num:
+        real["labels"] = labels
+    inputs, real = ({key: paddle.to_tensor(value) for key, value in part.items()} for part in (inputs, real))
+    values = histograms.collect(generator, discriminator, inputs, real)
+    solver.add_histograms(values)
+    if distributed.is_first():
+        plots.save_histograms(values, osp.join(solver.output_dir, "histograms", f"epoch_{epoch:05d}.png"))
+
+
+# --8<-- [end:histograms]
 
 
 def load_generator(cfg: DictConfig, path: str | None) -> DcganGenerator:
@@ -176,16 +210,49 @@ def load_generator(cfg: DictConfig, path: str | None) -> DcganGenerator:
 # --8<-- [start:evaluate]
 def evaluate(cfg: DictConfig):
     generator = load_generator(cfg, cfg.EVAL.pretrained_gen_model_path)
-    evaluation = build_evaluation(cfg, cfg.EVAL.scores, cfg.EVAL.num_samples, read(cfg, "train"))
+    real = read(cfg, "train")
+    evaluation = build_evaluation(cfg, cfg.EVAL.scores, cfg.EVAL.num_samples, real)
     validator = evaluation.validator(generator, cfg.EVAL.batch_size, cfg.seed, image_shape(cfg), low=-1)
     solver = AdversarialSolver(generator, validator=validator, draw=draw, cfg=cfg)
     _, scores = solver.eval()
     origin = weights.describe(cfg.EVAL.pretrained_gen_model_path, "generator")
     protocols = evaluation.protocols(scores, latent_seed=cfg.seed, generator=origin)
     report(scores, protocols, osp.join(cfg.output_dir, "scores.json"))
-    picture = osp.join(cfg.output_dir, "samples.png")
-    solver.draw_samples(picture)
-    logger.message(f"Picture: {picture}")
+    draw_all(solver, generator, real, cfg)
+
+
+def draw_all(solver: AdversarialSolver, generator: DcganGenerator, real: Images, cfg: DictConfig):
+    """Draw samples, walks through the latent space, every class of a latent, and what training images are nearest."""
+
+    def images_of(inputs: dict[str, np.ndarray]) -> np.ndarray:
+        outputs = solver.predict(inputs, batch_size=cfg.EVAL.batch_size, return_numpy=True)
+        return to_images(outputs[generator.output_keys[0]])
+
+    def place(name: str) -> str:
+        return osp.join(cfg.output_dir, name)
+
+    samples = images_of(latent.fixed(generator, cfg.EVAL.num_images, cfg.seed))
+    plots.save_image_grid(samples, place("samples.png"))
+    plots.save_images(samples, place("images"))
+
+    way = latent.walk(generator, points=6, steps=12, seed=cfg.seed)
+    frames = images_of(way)
+    plots.save_image_grid(frames, place("walk.png"), columns=12)
+    plots.save_animation(plots.enlarged(frames, 128), place("walk.gif"))
+    if generator.label_num:
+        classes = generator.label_num
+        rows = images_of(latent.every_class(generator, latent.fixed(generator, 10, cfg.seed)))
+        plots.save_image_grid(rows, place("classes.png"), columns=classes)
+        # All classes side by side, along the same way.
+        every = images_of(latent.every_class(generator, way))
+        side_by_side = every.reshape([-1, classes, *every.shape[1:]]).transpose(0, 2, 3, 1, 4)
+        plots.save_animation(side_by_side.reshape([*side_by_side.shape[:3], -1]), place("classes.gif"))
+
+    asked = samples[:8]
+    found = nearest(asked, real.data, 7)
+    rows = np.concatenate([np.stack([sample, *real.data[indices]]) for sample, indices in zip(asked, found)])
+    plots.save_image_grid(rows, place("nearest.png"), columns=8)
+    logger.message(f"Pictures: {cfg.output_dir}; each row of nearest.png begins with a sample, training images follow")
 
 
 # --8<-- [end:evaluate]

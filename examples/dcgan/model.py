@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import paddle
 import paddle.nn.functional as F
 from paddle import Tensor
@@ -71,6 +72,20 @@ def join(h: Tensor, classes: Tensor | None) -> Tensor:
 
 
 # --8<-- [end:layers]
+
+
+def without_classes(
+    ours: np.ndarray, theirs: np.ndarray, axis: int, classes: int, their_classes: int
+) -> np.ndarray | None:
+    """Take over the weights of a layer to which another number of classes is joined: all but those of classes."""
+    features = ours.shape[axis] - classes
+    if theirs.shape[axis] - their_classes != features:
+        return None
+    kept, part = ours.copy(), tuple(slice(features) if i == axis else slice(None) for i in range(ours.ndim))
+    if kept[part].shape != theirs[part].shape:
+        return None
+    kept[part] = theirs[part]
+    return kept
 
 
 def widths_of(state_dict: dict[str, Any], layers: str) -> list[int]:
@@ -139,6 +154,12 @@ class DcganGenerator(players.Generator):
         for norm, layer in zip(self.norms, self.ups):
             h = layer(join(F.relu(norm(h)), classes))
         return {self.output_keys[0]: F.tanh(h)}
+
+    def kept_of(self, name: str, theirs: np.ndarray, arrays: dict[str, np.ndarray]) -> np.ndarray | None:
+        if not name.endswith("weight"):
+            return None
+        classes = self.settings_of(arrays).get("label_num", 0)
+        return without_classes(self.state_dict()[name].numpy(), theirs, 0, self.label_num, classes)
 
     @staticmethod
     def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
@@ -217,6 +238,14 @@ class DcganDiscriminator(players.Player):
         for linear, norm in zip(self.linears, self.linear_norms):
             h = F.leaky_relu(norm(linear(join(h, classes))), SLOPE)
         return {self.output_keys[0]: self.linears[-1](join(h, classes)).squeeze(1)}
+
+    def kept_of(self, name: str, theirs: np.ndarray, arrays: dict[str, np.ndarray]) -> np.ndarray | None:
+        if not name.endswith("weight"):
+            return None
+        classes = self.settings_of(arrays).get("label_num", 0)
+        return without_classes(
+            self.state_dict()[name].numpy(), theirs, int(name.startswith("downs")), self.label_num, classes
+        )
 
     @staticmethod
     def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
