@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 import paddle
 from paddle import nn
+
+from ppsci_gan.probe import unchanged
 
 MOST = 100_000  # values of a layer that are kept
 
@@ -30,7 +29,7 @@ def collect(
         float32 arrays by name: ``latent``, ``score/real``, ``score/fake``, ``generator/<layer>`` and
         ``discriminator/<layer>``, the latter of generated samples.
     """
-    with paddle.no_grad(), _unchanged(generator), _unchanged(discriminator):
+    with paddle.no_grad(), unchanged(generator), unchanged(discriminator):
         generated, of_generator = _outputs_of(generator, inputs)
         fake = {**real, discriminator.input_keys[0]: generated[generator.output_keys[0]]}
         if "labels" in inputs:
@@ -58,17 +57,6 @@ def _outputs_of(network: nn.Layer, inputs: dict[str, paddle.Tensor]):
     finally:
         for hook in hooks:
             hook.remove()
-
-
-@contextmanager
-def _unchanged(network: nn.Layer) -> Iterator[None]:
-    """Restore what a forward pass in training mode changes: running statistics."""
-    buffers = {name: value.clone() for name, value in network.named_buffers()}
-    try:
-        yield
-    finally:
-        for name, value in network.named_buffers():
-            value.set_value(buffers[name])
 
 
 def _thinned(values: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ def tried(network: nn.Layer, precision: str) -> Iterator[None]:
     """Try a step: leave no trace of it in a network, and name what the device cannot do.
 
     Args:
-        network: Its gradients are cleared, its buffers restored afterwards.
+        network: Its gradients are cleared, its buffers and running statistics restored afterwards.
         precision: For the message, such as ``float32``.
 
     Raises:
@@ -39,9 +39,9 @@ def tried(network: nn.Layer, precision: str) -> Iterator[None]:
             ...
         ppsci_gan.errors.InputError: cpu cannot train this in float32: it has no conv2d_double_grad. ...
     """
-    buffers = {name: value.clone() for name, value in network.named_buffers()}
     try:
-        yield
+        with unchanged(network):
+            yield
     except (RuntimeError, NotImplementedError, ValueError) as error:
         operator = next((match[1] for pattern in _MISSING if (match := pattern.search(str(error)))), None)
         if operator is None:
@@ -52,8 +52,33 @@ def tried(network: nn.Layer, precision: str) -> Iterator[None]:
         ) from error
     finally:
         network.clear_gradients(set_to_zero=False)
-        for name, value in network.named_buffers():
-            value.set_value(buffers[name])
+
+
+@contextmanager
+def unchanged(network: nn.Layer) -> Iterator[None]:
+    """Restore what forward passes in training mode change: buffers, and the running statistics of normalisations.
+
+    Args:
+        network: Any.
+
+    Examples:
+        >>> import paddle
+        >>> from ppsci_gan import probe
+        >>> layer = paddle.nn.BatchNorm1D(2)
+        >>> with probe.unchanged(layer):
+        ...     out = layer(paddle.ones([4, 2]))
+        >>> layer._mean.tolist()
+        [0.0, 0.0]
+    """
+    # Paddle keeps running statistics as parameters that do not learn.
+    fixed = [value for value in network.parameters() if value.stop_gradient]
+    kept = [(value, value.clone()) for value in [*network.buffers(), *fixed]]
+    try:
+        yield
+    finally:
+        with paddle.no_grad():
+            for value, before in kept:
+                value.set_value(before)
 
 
 def _way_out(operator: str, error: str, precision: str) -> str:

@@ -28,8 +28,10 @@ NORMALIZATION = {"momentum": 0.9, "epsilon": 1e-5}
 # --8<-- [start:layers]
 def initialized(layer: nn.Layer) -> nn.Layer:
     """Start weights from N(0, .02), cut at two deviations for convolutions, and biases from zero."""
-    initial = nn.initializer.TruncatedNormal if isinstance(layer, nn.Conv2D) else nn.initializer.Normal
-    initial(0.0, DEVIATION)(layer.weight)
+    initial = nn.initializer.Normal(0.0, DEVIATION)
+    if isinstance(layer, nn.Conv2D):
+        initial = nn.initializer.TruncatedNormal(0.0, DEVIATION, a=-2 * DEVIATION, b=2 * DEVIATION)
+    initial(layer.weight)
     nn.initializer.Constant(0.0)(layer.bias)
     return layer
 
