@@ -7,6 +7,7 @@ import tarfile
 
 import numpy as np
 import pytest
+from ppsci.utils import logger
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +27,9 @@ def data(tmp_path_factory):
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     return {"mnist": folder / "mnist.pkl.gz", "cifar10": folder / "cifar-10-python.tar.gz"}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _initialised_logger():
+    """The first message sets ppsci's logger up, and only after that is it captured."""
+    logger.info("")

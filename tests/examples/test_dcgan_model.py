@@ -5,7 +5,6 @@ import doctest
 import numpy as np
 import paddle
 import pytest
-from ppsci.utils import logger
 
 from ppsci_gan import weights
 from ppsci_gan.errors import InputError
@@ -150,12 +149,6 @@ def test_weights_tell_their_settings(model, labels, hidden):
     assert generator.settings_of(generator.state_dict()) == {"depths": [6, 4], "latent_dim": 5, **settings}
     assert discriminator.settings_of(discriminator.state_dict()) == {"depths": [4, 6], **settings}
     assert generator.settings_of(discriminator.state_dict()) == {}
-
-
-@pytest.fixture(autouse=True)
-def _initialised_logger():
-    """The first message sets ppsci's logger up, and only then is it captured."""
-    logger.info("")
 
 
 MAY_DIFFER = ("channels", "use_label", "label_num")
