@@ -30,6 +30,7 @@ from ppsci_gan import device
 from ppsci_gan import distributed
 from ppsci_gan import latent
 from ppsci_gan import memory
+from ppsci_gan import onnx_files
 from ppsci_gan import precision
 from ppsci_gan import probe
 from ppsci_gan import weights
@@ -461,6 +462,23 @@ class AdversarialSolver(ppsci.solver.Solver):
         if distributed.is_first():
             self.scalars.write(self.global_step, values)
         logger.scalar(values, self.global_step, self.vdl_writer, self.wandb_writer, self.tbd_writer)
+
+    def export(self, input_spec: list, export_path: str, with_onnx: bool = False, **options: Any) -> None:
+        """Export as ppsci does; an ONNX file that computes something else than the generator is refused.
+
+        Args:
+            input_spec: Of ``latent.input_spec``.
+            export_path: Without suffix.
+            with_onnx: Whether to write an ONNX file, too.
+            **options: Of ``ppsci.solver.Solver.export``.
+
+        Raises:
+            TrainingError: The ONNX file is wrong.
+        """
+        super().export(input_spec, export_path, with_onnx, **options)
+        if with_onnx:
+            self.generator.eval()
+            onnx_files.check(self.generator, f"{export_path}.onnx")
 
     # --- checkpoints ---
 

@@ -233,7 +233,8 @@ class PganGenerator(Growing, players.Generator):
 
 def activate(x: Tensor) -> Tensor:
     """Rectify, then normalise every pixel: after each convolution of the generator."""
-    return pixel_norm(F.leaky_relu(x, SLOPE))
+    # paddle2onnx misreads the slope of a leaky_relu, so exported generators have a maximum, which is slower.
+    return pixel_norm(F.leaky_relu(x, SLOPE) if paddle.in_dynamic_mode() else paddle.maximum(x, SLOPE * x))
 
 
 # --8<-- [end:generator]
