@@ -52,24 +52,6 @@ class Phase(NamedTuple):
         return rate if isinstance(rate, paddle.optimizer.lr.LRScheduler) else None
 
 
-class Stage(NamedTuple):
-    """A part of a training with phases and data of its own; players and optimizers are those of the other stages.
-
-    Attributes:
-        name: Such as ``16x16``; empty where the whole training is one.
-        iterations: How long it lasts.
-        phases: What an iteration does, in order.
-        constraint: Real data by phase name.
-        begin: Called before each iteration with its number in the stage, such as to fade in.
-    """
-
-    name: str
-    iterations: int
-    phases: Sequence[Phase]
-    constraint: dict[str, ppsci.constraint.Constraint]
-    begin: Callable[[int], None] = lambda iteration: None
-
-
 class Updates:
     """How players are updated: in which precision, over how many parts of a batch, averaged over ranks.
 

@@ -41,10 +41,11 @@ from ppsci_gan.errors import TrainingError
 from ppsci_gan.health import CollapseWatch
 from ppsci_gan.phases import Batch
 from ppsci_gan.phases import Phase
-from ppsci_gan.phases import Stage
 from ppsci_gan.phases import Updates
 from ppsci_gan.precision import Precision
 from ppsci_gan.scalars import Scalars
+from ppsci_gan.stages import Stage
+from ppsci_gan.stages import Stages
 
 GRACE_SECONDS = 45  # that ranks have to finish an iteration and save, once they are told to stop
 
@@ -123,7 +124,7 @@ class AdversarialSolver(ppsci.solver.Solver):
     ):
         self.generator = generator
         whole = Stage("", cfg.TRAIN.epochs * cfg.TRAIN.iters_per_epoch, phases, constraint or {})
-        self.stages = list(stages) or [whole]
+        self.stages = Stages(list(stages) or [whole], parts=cfg.TRAIN.update_freq * distributed.count())
         self.stage: Stage | None = None  # the present one
         self.phases = phases = self.stages[0].phases
         constraint = self.stages[0].constraint
@@ -184,7 +185,7 @@ class AdversarialSolver(ppsci.solver.Solver):
         Raises:
             FloatingPointError: A loss is no longer finite. The last checkpoint is from before.
         """
-        self.max_steps = sum(stage.iterations for stage in self.stages)
+        self.max_steps = self.stages.iterations
         self._try_stages()
         self.scalars.drop_after(self.global_step)
         self.model.train()
@@ -210,10 +211,10 @@ class AdversarialSolver(ppsci.solver.Solver):
 
         Of several stages each is tried with its whole batch, so that what the last one lacks shows in the first minute.
         """
-        present, _ = self._position()
+        present, _ = self.stages.position(self.global_step)
         self.trial_seconds = [0.0] * present
         with probe.tried(self.model, self.precision.name):
-            for stage in self.stages[present:]:
+            for stage in self.stages.stages[present:]:
                 if stage.name:
                     logger.info(f"Trying an iteration of stage {stage.name} with its whole batch")
                 self._enter(stage)
@@ -240,28 +241,9 @@ class AdversarialSolver(ppsci.solver.Solver):
         self.positions.update({name: order.position for name, order in self.order.items()})
         self._open_data()
 
-    def _position(self) -> tuple[int, int]:
-        """Return the index of the stage that the last iteration was in, and the number of iterations done there."""
-        done = self.global_step
-        for index, stage in enumerate(self.stages[:-1]):
-            if done <= stage.iterations:
-                return index, done
-            done -= stage.iterations
-        return len(self.stages) - 1, done
-
-    def _next(self) -> tuple[Stage, int]:
-        """Return the stage of the next iteration, and its number there."""
-        index, done = self._position()
-        return (self.stages[index + 1], 0) if done == self.stages[index].iterations else (self.stages[index], done)
-
-    def stage_is_done(self) -> bool:
-        """Return whether the last iteration was the last one of its stage, in a training of named stages."""
-        index, done = self._position()
-        return bool(self.stages[index].name) and done == self.stages[index].iterations
-
     def run_iteration(self) -> dict[str, Tensor]:
         """Run every phase once; returns its terms by ``<phase>/<term>``, still on the device."""
-        stage, number = self._next()
+        stage, number = self.stages.after(self.global_step)
         if stage is not self.stage:
             self._enter(stage)
         stage.begin(number)
@@ -404,7 +386,7 @@ class AdversarialSolver(ppsci.solver.Solver):
             )
         for name, scaler in scalers.items():
             values.update({f"{name}/loss_scale": scaler.scale, f"{name}/skipped": scaler.skipped})
-        per_second = self._images_per_iteration(self.stage) * len(terms) / seconds
+        per_second = self.stages.images_per_iteration(self.stage) * len(terms) / seconds
         remaining = timedelta(seconds=int(self._remaining_seconds(seconds / len(terms))))
         rates = {f"lr/{phase.name}": phase.optimizer.get_lr() for phase in self.phases}
         epoch, iteration = divmod(self.global_step - 1, self.iters_per_epoch)
@@ -445,18 +427,13 @@ class AdversarialSolver(ppsci.solver.Solver):
 
     def _remaining_seconds(self, per_iteration: float) -> float:
         """Estimate what is left: the present stage at its pace, later ones at that of their trial."""
-        index, number = self._position()
+        index, number = self.stages.position(self.global_step)
         left = per_iteration * (self.stages[index].iterations - number)
         return left + sum(
             stage.iterations * max(per_iteration, self.trial_seconds[later])
-            for later, stage in enumerate(self.stages)
+            for later, stage in enumerate(self.stages.stages)
             if later > index
         )
-
-    def _images_per_iteration(self, stage: Stage) -> int:
-        """Return how many real images all ranks see."""
-        seen = sum(phase.updates * phase.batch_size for phase in stage.phases if phase.name in stage.constraint)
-        return seen * self.updates.accumulate * self.world_size
 
     def _write_scalars(self, values: dict[str, float]) -> None:
         if distributed.is_first():
@@ -506,33 +483,13 @@ class AdversarialSolver(ppsci.solver.Solver):
             "use": {"generator": "averaged" if averaged else "generator"},
             "schedulers": {phase.name: phase.scheduler.state_dict() for phase in self.phases if phase.scheduler},
             "scalers": self.updates.state_dict(),
-            "stage": self._stage_state(),
+            "stage": self.stages.state(self.global_step),
         }
         if self.ema_model is not None:
             tensors.update({f"averaged/{k}": v for k, v in self.ema_model.params_shadow.items()})
             state["averages"] = int(self.ema_model.n_avg)
         path = Path(self.output_dir, "checkpoints", f"{name}.safetensors")
         weights.save_checkpoint(path, {k: v.numpy() for k, v in tensors.items()}, state)
-
-    def _stage_state(self) -> dict[str, Any]:
-        """Return the place in the stages in images, so that other numbers of ranks can go on from it."""
-        index, done = self._position()
-        stage = self.stages[index]
-        return {"index": index, "name": stage.name, "images": done * self._images_per_iteration(stage)}
-
-    def _iteration_of(self, state: dict[str, Any], path: str) -> int:
-        """Return the iteration at which a checkpoint's run stands among these stages."""
-        if not self.stages[0].name:
-            return state["iteration"]
-        place, names = state["stage"], [stage.name for stage in self.stages]
-        if names[place["index"] : place["index"] + 1] != [place["name"]]:
-            raise InputError(
-                f"{path} was saved in stage {place['index'] + 1}, {place['name'] or 'of a run without stages'}; these "
-                f"are {', '.join(names)}. It can go on with the TRAIN.stages and TRAIN.start_scale of its run."
-            )
-        stage = self.stages[place["index"]]
-        done = min(place["images"] // self._images_per_iteration(stage), stage.iterations)
-        return sum(before.iterations for before in self.stages[: place["index"]]) + done
 
     def load_checkpoint(self, path: str) -> None:
         """Continue from a checkpoint: players, optimizers, schedulers, average, iteration and best scores.
@@ -572,7 +529,7 @@ class AdversarialSolver(ppsci.solver.Solver):
             if not arrays:
                 raise InputError(f"{path} has no moving average: add TRAIN.ema.use_ema=false.")
             self.ema_model.set_state_dict({**_tensors(arrays), "n_avg": paddle.to_tensor(state["averages"])})
-        self.global_step, self.best = self._iteration_of(state, path), state["best"]
+        self.global_step, self.best = self.stages.iteration_of(state, path), state["best"]
         self.positions = {name: tuple(position) for name, position in state["data"].items()}
         logger.message(f"Going on from {path}, after iteration {self.global_step}")
 
@@ -590,7 +547,7 @@ def train_epoch(solver: AdversarialSolver, epoch_id: int, log_freq: int) -> None
     while solver.global_step < last and not solver.interrupted:
         terms.append(solver.run_iteration())
         solver.interrupted = distributed.any_rank(solver.interrupted)
-        step, stage_is_done = solver.global_step, solver.stage_is_done()
+        step, stage_is_done = solver.global_step, solver.stages.end_at(solver.global_step)
         if step % log_freq == 0 or step in (1, last) or stage_is_done or solver.interrupted:
             solver.log(terms, time.perf_counter() - start)
             terms, start = [], time.perf_counter()

@@ -64,12 +64,8 @@ def read(cfg: DictConfig, split: str) -> Images:
             f"DATA.name={cfg.DATA.name} has images of {shape[1]} x {shape[2]} pixels and {shape[0]} channels: set "
             f"MODEL.gen_net.image_size=[{shape[1]},{shape[2]}] and MODEL.gen_net.channels={shape[0]}."
         )
-    if cfg.MODEL.gen_net.use_label and (found.labels is None or found.labels.max() >= cfg.MODEL.gen_net.label_num):
-        classes = "no classes" if found.labels is None else f"classes up to {found.labels.max()}"
-        raise InputError(
-            f"MODEL.gen_net.use_label=true with MODEL.gen_net.label_num={cfg.MODEL.gen_net.label_num}: the images of "
-            f"DATA.name={cfg.DATA.name} have {classes}."
-        )
+    if cfg.MODEL.gen_net.use_label:
+        images.check_classes(found, cfg.MODEL.gen_net.label_num)
     return found
 
 

@@ -33,9 +33,9 @@ from ppsci_gan.inference import write_report
 from ppsci_gan.losses import WassersteinGP
 from ppsci_gan.metrics.report import report
 from ppsci_gan.phases import Phase
-from ppsci_gan.phases import Stage
 from ppsci_gan.scoring import Protocol
 from ppsci_gan.solver import AdversarialSolver
+from ppsci_gan.stages import Stage
 
 
 def resolutions(cfg: DictConfig) -> list[int]:
@@ -56,12 +56,8 @@ def read_levels(cfg: DictConfig, split: str) -> dict[int, Images]:
     else:
         levels, labels = pyramid.read(cfg.DATA.data_path, split)
         found = Images(f"{cfg.DATA.data_path} {split}", None, labels)
-    if cfg.MODEL.gen_net.use_label and (found.labels is None or found.labels.max() >= cfg.MODEL.gen_net.label_num):
-        classes = "no classes" if found.labels is None else f"classes up to {found.labels.max()}"
-        raise InputError(
-            f"MODEL.gen_net.use_label=true with MODEL.gen_net.label_num={cfg.MODEL.gen_net.label_num}: the images of "
-            f"DATA.name={cfg.DATA.name} have {classes}."
-        )
+    if cfg.MODEL.gen_net.use_label:
+        images.check_classes(found, cfg.MODEL.gen_net.label_num)
     channels = next(iter(levels.values()))[[0]].shape[1]
     if channels != cfg.MODEL.gen_net.channels:
         raise InputError(f"MODEL.gen_net.channels={cfg.MODEL.gen_net.channels}: the images have {channels}.")

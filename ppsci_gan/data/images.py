@@ -83,6 +83,28 @@ def data_set(name: str, path: str | None, split: str) -> Images:
     return Images(f"{name} {split}", content["data"], content["labels"])
 
 
+def check_classes(found: Images, label_num: int) -> None:
+    """Refuse images whose classes a conditional network cannot take.
+
+    Args:
+        found: The images.
+        label_num: The network's number of classes.
+
+    Raises:
+        InputError: They have no classes, or more.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ppsci_gan.data import images
+        >>> images.check_classes(images.Images("two", np.zeros([2, 1, 4, 4], np.uint8), np.array([0, 1])), 2)
+    """
+    if found.labels is None or found.labels.max() >= label_num:
+        classes = "no classes" if found.labels is None else f"classes up to {found.labels.max()}"
+        raise InputError(
+            f"MODEL.gen_net.use_label=true with MODEL.gen_net.label_num={label_num}: {found.name} has {classes}."
+        )
+
+
 def read_folder(folder: Path) -> np.ndarray:
     """Read all pictures below a folder, in the order of their paths.
 

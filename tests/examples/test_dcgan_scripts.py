@@ -245,7 +245,7 @@ def test_prepared_pictures_of_any_shape(run, tmp_path, channels):
     ("overrides", "message"),
     [
         (["MODEL.gen_net.image_size=[16,18]"], "give height and width, multiples of 4|has images of"),
-        (["MODEL.gen_net.use_label=true", "MODEL.gen_net.label_num=4"], "DATA.name=faces have classes up to 4"),
+        (["MODEL.gen_net.use_label=true", "MODEL.gen_net.label_num=4"], "drawn faces train has classes up to 4"),
         (["DATA.name=mnist"], "DATA.data_path"),
         (["TRAIN.batch_size=25"], "more than the data set has, 24 samples"),
     ],

@@ -241,7 +241,7 @@ def test_labels_go_to_both_players(run):
         "EVAL.scores=[sliced_wasserstein]",
     )
     assert (evaluated / "walk.gif").is_file()
-    with pytest.raises(InputError, match=r"label_num=4: the images of DATA\.name=faces have classes up to 4"):
+    with pytest.raises(InputError, match="label_num=4: drawn faces train has classes up to 4"):
         run("train", "MODEL.gen_net.use_label=true", "MODEL.gen_net.label_num=4")
 
 
@@ -261,7 +261,7 @@ def test_prepared_pictures(run, tmp_path, grey):
     channels = "MODEL.gen_net.channels"
     with pytest.raises(InputError, match=f"{channels}={3 if grey else 1}.*have {1 if grey else 3}"):
         run("train", *settings, f"{channels}={3 if grey else 1}")
-    with pytest.raises(InputError, match="MODEL.gen_net.use_label=true.*have no classes"):
+    with pytest.raises(InputError, match="MODEL.gen_net.use_label=true.*prepared train has no classes"):
         run("train", *settings, "MODEL.gen_net.use_label=true")
 
 
