@@ -9,6 +9,7 @@ import difflib
 from typing import Annotated
 from typing import Any
 from typing import Literal
+from typing import get_args
 
 from omegaconf import DictConfig
 from omegaconf import OmegaConf
@@ -314,10 +315,11 @@ def _line(error: dict[str, Any]) -> str:
     return f"{key}={error['input']}: {message}" if key else message
 
 
-def _known_keys(*path: str) -> str:
+def _known_keys(*path: str | int) -> str:
     """Return the group's keys that resemble the last one of a path, or all where none does."""
     group = Config
     for name in path[:-1]:
-        group = group.model_fields[name].annotation
+        # A number is an entry of a list, whose only argument is the entries' class.
+        group = get_args(group)[0] if isinstance(name, int) else group.model_fields[name].annotation
     close = difflib.get_close_matches(path[-1], group.model_fields)
     return f"Did you mean {' or '.join(close)}?" if close else f"There are {', '.join(group.model_fields)}."

@@ -23,7 +23,7 @@ def composed(name, *overrides, folder=CONF):
 
 @pytest.fixture(scope="module")
 def defaults():
-    return {name: composed(name) for name in ("wgangp_toy", "wgangp_mnist", "wgangp_cifar10")}
+    return {name: composed(name) for name in PRIMARY}
 
 
 @pytest.fixture
@@ -55,6 +55,71 @@ def test_presets_are_sound(name, preset):
     cfg = composed(name, f"preset={preset}")
     config.check(cfg)
     assert preset == "none" or cfg != composed(name)
+
+
+def iterations(cfg):
+    """Resolution, iterations to fade in, and iterations in all, of every stage."""
+    rows = cfg.TRAIN.stages
+    return [
+        (s.resolution, s.fade_images / s.batch_size, (s.fade_images + s.stable_images) / s.batch_size) for s in rows
+    ]
+
+
+def test_growth_follows_the_literature():
+    paper, zoo = composed("pgan"), composed("pgan", "preset=pytorch_gan_zoo")
+    assert [(s.resolution, s.fade_images, s.stable_images) for s in paper.TRAIN.stages] == [
+        (4, 0, 600_000),
+        *((4 * 2**scale, 600_000, 600_000) for scale in range(1, 6)),
+    ]
+    # 600 jumps of 32 iterations to fade in.
+    assert iterations(zoo) == [(4, 0, 48_000), *((4 * 2**scale, 600 * 32, 96_000) for scale in range(1, 6))]
+    for cfg in (paper, zoo):
+        assert list(cfg.MODEL.gen_net.depths) == list(cfg.MODEL.dis_net.depths) == [512, 512, 512, 512, 256, 128]
+        assert (cfg.TRAIN.optimizer.beta1, cfg.TRAIN.optimizer.beta2) == (0, 0.99)
+        assert {s.learning_rate for s in cfg.TRAIN.stages} == {1e-3}
+        assert (cfg.LOSS.penalty_weight, cfg.LOSS.drift, cfg.TRAIN.n_critic) == (10, 0.001, 1)
+        assert (cfg.MODEL.gen_net.latent_dim, cfg.TRAIN.ema.decay) == (512, 0.999)
+    assert (paper.MODEL.gen_net.scale_bias, zoo.MODEL.gen_net.scale_bias) == (False, True)
+    assert (paper.TRAIN.reset_optimizer, zoo.TRAIN.reset_optimizer) == (False, True)
+
+
+def test_dcgan_follows_the_reference():
+    cfg, mnist = composed("dcgan"), composed("dcgan", "preset=mnist")
+    for given in (cfg, mnist):
+        assert (given.TRAIN.epochs, given.TRAIN.batch_size, given.TRAIN.n_critic, given.TRAIN.n_gen) == (25, 64, 1, 2)
+        assert given.TRAIN.lr_scheduler_gen == given.TRAIN.lr_scheduler_dis == {"learning_rate": 2e-4, "end_lr": 2e-4}
+        assert (given.TRAIN.optimizer.beta1, given.MODEL.gen_net.latent_dim) == (0.5, 100)
+    assert list(cfg.MODEL.gen_net.depths) == [512, 256, 128, 64] == list(cfg.MODEL.dis_net.depths)[::-1]
+    # 74 = 64 first-layer filters + 10 classes, 11 = one channel + 10 classes.
+    assert (list(mnist.MODEL.dis_net.depths), mnist.MODEL.dis_net.hidden) == ([11, 74], 1024)
+    assert (list(mnist.MODEL.gen_net.depths), mnist.MODEL.gen_net.hidden) == ([128, 128], 1024)
+
+
+STAGE = {"resolution": 4, "fade_images": 0, "stable_images": 8, "batch_size": 4, "learning_rate": 0.001}
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value", "part"),
+    [
+        ("pgan", "TRAIN.stages", [], "TRAIN.stages"),
+        ("pgan", "TRAIN.stages", [{**STAGE, "resolution": 0}], "TRAIN.stages.0.resolution"),
+        ("pgan", "TRAIN.stages", [STAGE, {**STAGE, "fade_images": -1}], "TRAIN.stages.1.fade_images"),
+        ("pgan", "TRAIN.stages", [{**STAGE, "fade": 1}], "TRAIN.stages.0.fade"),
+        ("pgan", "TRAIN.stages", [{"resolution": 4}], "TRAIN.stages.0.fade_images"),
+        ("pgan", "MODEL.gen_net.depths", [], "MODEL.gen_net.depths"),
+        ("pgan", "MODEL.gen_net.depths", [64, 0], "MODEL.gen_net.depths.1"),
+        ("pgan", "MODEL.scale", -1, "MODEL.scale"),
+        ("pgan", "DATA.name", "celeba", "DATA.name"),
+        ("dcgan", "LOSS.objective", "wasserstein", "LOSS.objective"),
+        ("dcgan", "LOSS.real_target", 1.1, "LOSS.real_target"),
+        ("dcgan", "MODEL.gen_net.image_size", [64], "MODEL.gen_net.image_size"),
+        ("dcgan", "MODEL.gen_net.channels", 2, "MODEL.gen_net.channels"),
+        ("dcgan", "TRAIN.collapse.window", 0, "TRAIN.collapse.window"),
+        ("dcgan", "TRAIN.n_gen", 0, "TRAIN.n_gen"),
+    ],
+)
+def test_impossible_values_of_growing_and_classic_networks_are_named(refusal, name, key, value, part):
+    assert part in refusal(key, value, name)
 
 
 def test_every_preset_can_be_named():
