@@ -50,12 +50,12 @@ def read_levels(cfg: DictConfig, split: str) -> dict[int, Images]:
         drawn = faces.factors(cfg.DATA.num_samples, cfg.seed + (split == "test"))
         levels = {resolution: faces.Faces(drawn, resolution) for resolution in resolutions(cfg)}
         found = Images(f"drawn faces {split}", None, drawn["hair"])
-    elif cfg.DATA.name == "cifar10":
-        found = images.data_set("cifar10", cfg.DATA.data_path, split)
-        levels = pyramid.levels(found.data)
-    else:
+    elif cfg.DATA.name == "pictures":
         levels, labels = pyramid.read(cfg.DATA.data_path, split)
         found = Images(f"{cfg.DATA.data_path} {split}", None, labels)
+    else:
+        found = images.data_set(cfg.DATA.name, cfg.DATA.data_path, split)
+        levels = pyramid.levels(found.data)
     if cfg.MODEL.gen_net.use_label:
         images.check_classes(found, cfg.MODEL.gen_net.label_num)
     channels = next(iter(levels.values()))[[0]].shape[1]
