@@ -188,7 +188,8 @@ def draw_histograms(
     if generator.label_num:
         real["labels"] = labels
     inputs, real = ({key: paddle.to_tensor(value) for key, value in part.items()} for part in (inputs, real))
-    values = histograms.collect(generator, discriminator, inputs, real)
+    with solver.precision.autocast_for_evaluation():
+        values = histograms.collect(generator, discriminator, inputs, real)
     solver.add_histograms(values)
     if distributed.is_first():
         plots.save_histograms(values, osp.join(solver.output_dir, "histograms", f"epoch_{epoch:05d}.png"))

@@ -207,12 +207,13 @@ def train(cfg: DictConfig):
     solver.train()
     # --8<-- [end:solver]
     if distributed.is_first():
-        draw_growth(generator, [stage.name for stage in stages], finest, cfg)
+        draw_growth([stage.name for stage in stages], finest, cfg)
 
 
 # --8<-- [start:growth]
-def draw_growth(generator: PganGenerator, stages: list[str], finest: int, cfg: DictConfig):
+def draw_growth(stages: list[str], finest: int, cfg: DictConfig):
     """Draw what the same latents became at the end of every stage, a row each."""
+    generator = PganGenerator(**cfg.MODEL.gen_net)  # in single precision, whatever the training's
     inputs = {key: paddle.to_tensor(value) for key, value in latent.fixed(generator, 10, cfg.seed).items()}
     rows = []
     for stage in stages:
@@ -220,7 +221,7 @@ def draw_growth(generator: PganGenerator, stages: list[str], finest: int, cfg: D
         if osp.exists(path):  # the first stages of a run that goes on may lie elsewhere
             weights.load(generator, path, "MODEL.gen_net", "generator")
             with paddle.no_grad():
-                samples = generator(inputs)[generator.output_keys[0]].astype("float32").numpy()
+                samples = generator(inputs)[generator.output_keys[0]].numpy()
             rows.append(plots.enlarged(to_images(samples), max(finest, 64)))
     plots.save_image_grid(np.concatenate(rows), osp.join(cfg.output_dir, "growth.png"), columns=10)
 

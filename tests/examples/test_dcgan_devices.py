@@ -71,3 +71,12 @@ def test_two_ranks_of_cards_do_what_two_ranks_on_the_cpu_do(npu, tmp_path):
     assert_equal(found, expected)
     assert all(np.isfinite(value).all() for value in found.values())
     assert len(list((tmp_path / "npu" / "histograms").iterdir())) == 2
+
+
+@pytest.mark.parametrize("settings", [["amp_dtype=bfloat16"], ["amp_dtype=float16", "amp_level=O2"]])
+def test_mixed_precision_trains_and_draws_its_histograms(npu, tmp_path, settings):
+    run(npu(), SCRIPT, *SMALL, f"output_dir={tmp_path}/out", "TRAIN.epochs=1", "use_amp=true", *settings)
+    tensors, state = checkpoint(tmp_path / "out")
+    assert state["iteration"] == 3
+    assert all(np.isfinite(value).all() for value in tensors.values())
+    assert (tmp_path / "out" / "histograms" / "epoch_00001.png").is_file()

@@ -109,6 +109,7 @@ def test_mixed_precision_grows(npu, tmp_path):
         run(npu(), SCRIPT, *SMALL, f"output_dir={out}", stages(BEGIN, (8, 16, 0)), *given)
         lines = (out / "scalars.jsonl").read_text().splitlines()
         rows[name] = [row["critic/penalty"] for row in map(json.loads, lines) if "critic/penalty" in row]
+        assert (out / "growth.png").is_file()
     assert len(rows["float32"]) == 4
     np.testing.assert_allclose(rows["bfloat16"][0], rows["float32"][0], rtol=0.05)
     np.testing.assert_allclose(rows["float16"][0], rows["float32"][0], rtol=0.05)
