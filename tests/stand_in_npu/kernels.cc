@@ -105,6 +105,16 @@ struct Result {
   };
 };
 
+// A result that stands in the memory of an argument, which the CPU's kernel reads from there.
+struct Updated : Result<float> {
+  template <typename T>
+  struct Passed : Result<float>::Passed<T> {
+    Passed(const phi::CustomContext& context, DenseTensor* result) : Result<float>::Passed<T>(context, result) {
+      if (result && result->initialized()) Widen<float>(*result, &this->wide);
+    }
+  };
+};
+
 using In = Tensor<>;
 using Single = Tensor<float>;
 using Out = Result<>;
@@ -288,7 +298,7 @@ KERNEL(sigmoid_grad, In, In, Out)
 KERNEL(pool2d, In, Array, Longs, Longs, Flag, Flag, String, String, Flag, Flag, String, Out)
 KERNEL(pool2d_grad, In, In, In, Array, Longs, Longs, Flag, Flag, String, String, Flag, Flag, String, Out)
 KERNEL(batch_norm, In, Single, Single, OptionalSingle, OptionalSingle, Flag, Float, Float, String, Flag, Flag, Out,
-       SingleOut, SingleOut, SingleOut, SingleOut, SingleOut)
+       Updated, Updated, SingleOut, SingleOut, SingleOut)
 KERNEL(batch_norm_grad, In, OptionalSingle, OptionalSingle, OptionalSingle, OptionalSingle, Single, Single,
        OptionalSingle, In, Float, Float, String, Flag, Flag, Flag, Out, SingleOut, SingleOut)
 PD_REGISTER_PLUGIN_KERNEL(adam, npu, ALL_LAYOUT, stand_in::Adam, float16, bfloat16) {}
