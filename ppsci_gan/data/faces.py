@@ -91,36 +91,62 @@ def draw(given: dict[str, np.ndarray], resolution: int, batch_size: int = 256) -
     images = np.empty([count, 3, resolution, resolution], np.uint8)
     for start in range(0, count, batch_size):
         part = {name: value[start : start + batch_size] for name, value in given.items()}
-        fine = _paint(part, resolution * SUPERSAMPLING)
-        blocks = fine.reshape([len(fine), 3, resolution, SUPERSAMPLING, resolution, SUPERSAMPLING])
-        images[start : start + len(fine)] = np.rint(blocks.mean(axis=(3, 5)))
+        images[start : start + batch_size] = _smoothed(*_paint(part, resolution * SUPERSAMPLING))
     return images
 
 
-def _paint(of: dict[str, np.ndarray], size: int) -> np.ndarray:
-    """Return float32 [N, 3, size, size]: shapes over each other, from the background to the mouth."""
+def _paint(of: dict[str, np.ndarray], size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Lay shapes over each other; return which one each sample shows, uint8 [N, size, size], and their colours."""
     axis = np.linspace(-1, 1, size, dtype=np.float32)
-    values = {name: value.astype(np.float32)[:, None, None] for name, value in of.items() if value.ndim == 1}
-    x, y = axis[None, None, :] - values["x"], axis[None, :, None] - values["y"]
-    wide = values["width"]
-    canvas = np.broadcast_to(of["background"].astype(np.float32)[:, :, None, None], [len(x), 3, size, size]).copy()
-
-    def fill(inside: np.ndarray, colour: np.ndarray) -> None:
-        np.copyto(canvas, colour.astype(np.float32)[:, :, None, None], where=inside[:, None])
-
+    values = {name: value.astype(np.float32)[:, None] for name, value in of.items() if value.ndim == 1}
+    x, y = axis - values["x"], axis - values["y"]  # [N, size] each
+    shown = np.zeros([len(x), size, size], np.uint8)
     hair, skin = HAIR[of["hair"]], SKIN[of["skin"]]
-    fill(_ellipse(x, y + 0.12, wide + 0.13, 0.78) & (y < 0.1 + 0.75 * values["long"]), hair)
-    fill((np.abs(x) < 0.2) & (y > 0.4), skin * 0.85)  # neck
-    fill(_ellipse(x, y, wide, 0.7), skin)
-    fill(_ellipse(x, y, wide, 0.7) & (y < -0.42 + 0.1 * np.cos(4 * x)), hair)
-    for side in (-1, 1):
-        fill(_ellipse(x - side * 0.24, y + 0.1, 0.12, 0.08), np.full([len(x), 3], 250))
-        fill(_ellipse(x - side * 0.24, y + 0.1, 0.06, 0.07), EYES[of["eyes"]])
-    fill(_ellipse(x, y - 0.12, 0.05, 0.1), skin * 0.8)  # nose
-    bent = y - 0.36 + values["smile"] * (x * x * 2.2 - 0.08)
-    fill(_ellipse(x, bent, 0.22, 0.035 + 0.06 * values["mouth"]), np.full([len(x), 3], [170, 40, 50]))
-    return canvas
+    colours = [of["background"]]
+
+    def fill(colour, columns, rows, inside) -> None:
+        """Show a colour where ``inside(x, y)``, within columns and rows of which faces may have any there."""
+        across, down = (np.flatnonzero(part.any(axis=0)) for part in (columns, rows))
+        window = (slice(None), slice(down[0], down[-1] + 1), slice(across[0], across[-1] + 1))
+        np.copyto(shown[window], len(colours), where=inside(x[:, None, window[2]], y[:, window[1], None]))
+        colours.append(np.broadcast_to(colour, [len(x), 3]))
+
+    def ellipse(colour, centre_x, centre_y, a, b, also=lambda x, y: True) -> None:
+        def inside(x, y):
+            return (((x - centre_x) / _column(a)) ** 2 + ((y - _column(centre_y)) / _column(b)) ** 2 < 1) & also(x, y)
+
+        fill(colour, np.abs(x - centre_x) < a, np.abs(y - centre_y) < b, inside)
+
+    wide, everywhere = values["width"], np.ones_like(x, bool)
+    ends = _column(0.1 + 0.75 * values["long"])
+    ellipse(hair, 0, -0.12, wide + 0.13, 0.78, also=lambda x, y: y < ends)
+    fill(skin * 0.85, np.abs(x) < 0.2, y > 0.4, lambda x, y: (np.abs(x) < 0.2) & (y > 0.4))  # neck
+    ellipse(skin, 0, 0, wide, 0.7)
+    ellipse(hair, 0, 0, wide, 0.7, also=lambda x, y: y < -0.42 + 0.1 * np.cos(4 * x))
+    for side in (-0.24, 0.24):
+        ellipse([250, 250, 250], side, -0.1, 0.12, 0.08)
+        ellipse(EYES[of["eyes"]], side, -0.1, 0.06, 0.07)
+    ellipse(skin * 0.8, 0, 0.12, 0.05, 0.1)  # nose
+    smile, thick = _column(values["smile"]), _column(0.035 + 0.06 * values["mouth"])
+
+    def mouth(x, y):
+        return (x / 0.22) ** 2 + ((y - 0.36 + smile * (x * x * 2.2 - 0.08)) / thick) ** 2 < 1
+
+    fill([170, 40, 50], np.abs(x) < 0.22, everywhere & (np.abs(y - 0.36) < 0.3), mouth)
+    return shown, np.stack(colours, axis=1)
 
 
-def _ellipse(x: np.ndarray, y: np.ndarray, a: np.ndarray | float, b: np.ndarray | float) -> np.ndarray:
-    return (x / a) ** 2 + (y / b) ** 2 < 1
+def _smoothed(shown: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    """Return uint8 [N, 3, R, R]: of every pixel the mean colour of its samples."""
+    count, size = shown.shape[:2]
+    resolution = size // SUPERSAMPLING
+    samples = shown.reshape([count, resolution, SUPERSAMPLING, resolution, SUPERSAMPLING])
+    samples = np.ascontiguousarray(samples.transpose(2, 4, 0, 1, 3)).reshape([-1, count, resolution, resolution])
+    shares = np.stack([(samples == k).sum(axis=0, dtype=np.uint8) for k in range(colours.shape[1])], axis=1)
+    total = np.einsum("nkhw,nkc->nchw", shares.astype(np.float32), colours.astype(np.float32), optimize=True)
+    return np.rint(total / SUPERSAMPLING**2).astype(np.uint8)
+
+
+def _column(value: np.ndarray | float) -> np.ndarray | float:
+    """Make a value per face fit an array per face, row and column."""
+    return value[:, :, None] if isinstance(value, np.ndarray) else value
