@@ -107,8 +107,9 @@ def _paint(of: dict[str, np.ndarray], size: int) -> tuple[np.ndarray, np.ndarray
     def fill(colour, columns, rows, inside) -> None:
         """Show a colour where ``inside(x, y)``, within columns and rows of which faces may have any there."""
         across, down = (np.flatnonzero(part.any(axis=0)) for part in (columns, rows))
-        window = (slice(None), slice(down[0], down[-1] + 1), slice(across[0], across[-1] + 1))
-        np.copyto(shown[window], len(colours), where=inside(x[:, None, window[2]], y[:, window[1], None]))
+        if len(across) and len(down):  # a small shape may fall between samples
+            window = (slice(None), slice(down[0], down[-1] + 1), slice(across[0], across[-1] + 1))
+            np.copyto(shown[window], len(colours), where=inside(x[:, None, window[2]], y[:, window[1], None]))
         colours.append(np.broadcast_to(colour, [len(x), 3]))
 
     def ellipse(colour, centre_x, centre_y, a, b, also=lambda x, y: True) -> None:

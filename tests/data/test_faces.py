@@ -23,6 +23,15 @@ def test_batches_do_not_matter(factors):
     np.testing.assert_array_equal(drawn[[5, 2]], np.asarray(drawn)[[5, 2]])
 
 
+@pytest.mark.parametrize("resolution", [4, 8])
+def test_a_face_alone_is_the_same(factors, resolution):
+    """Also where a nose is so small that no sample falls on it."""
+    together = faces.draw(factors, resolution)
+    for index in range(200):
+        alone = faces.draw({name: value[[index]] for name, value in factors.items()}, resolution)
+        np.testing.assert_array_equal(alone[0], together[index])
+
+
 def test_colours_are_those_of_the_factors(factors):
     images = faces.draw(factors, 64).astype(int)
     corner = images[:, :, 62, 1]

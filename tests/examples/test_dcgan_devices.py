@@ -7,6 +7,8 @@ import paddle
 import pytest
 from examples.test_dcgan_scripts import SCRIPT
 from examples.test_dcgan_scripts import TINY
+from examples.test_pgan_devices import STEPS
+from examples.test_pgan_devices import separated
 from examples.test_wgangp_devices import ON_CPU
 from examples.test_wgangp_devices import assert_equal
 from examples.test_wgangp_devices import checkpoint
@@ -28,13 +30,16 @@ def trained(npu, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     for place, environment in (("cpu", ON_CPU), ("npu", npu())):
         out = folder / place
-        command = [SCRIPT, *SMALL, f"device={place}", f"output_dir={out}"]
+        command = [*SMALL, f"device={place}", f"output_dir={out}"]
         latest = f"{out}/checkpoints/latest"
-        run(environment, *command, "TRAIN.epochs=1")
-        run(environment, *command, f"TRAIN.checkpoint_path={latest}")
         use = [*command, f"EVAL.pretrained_gen_model_path={latest}", f"INFER.export_path={out}/exported"]
-        run(environment, *use, "mode=eval", "EVAL.scores=[sliced_wasserstein]")
-        run(environment, *use, "mode=export")
+        steps = [
+            [*command, "TRAIN.epochs=1"],
+            [*command, f"TRAIN.checkpoint_path={latest}"],
+            [*use, "mode=eval", "EVAL.scores=[sliced_wasserstein]"],
+            [*use, "mode=export"],
+        ]
+        run(environment, STEPS, "dcgan", "dcgan", *separated(steps))
     return folder
 
 

@@ -11,8 +11,10 @@ from examples.test_wgangp_devices import ON_CPU
 from examples.test_wgangp_devices import assert_equal
 from examples.test_wgangp_devices import checkpoint
 from examples.test_wgangp_devices import run
+from test_distributed import RANKS
 from test_distributed import launch
 
+STEPS = RANKS / "steps.py"
 EXPLICIT = "LOSS.penalty_gradient=explicit"  # what the card chooses by itself
 LABELS = ["MODEL.gen_net.use_label=true", "MODEL.gen_net.label_num=5"]
 SMALL = [setting for setting in TINY if not setting.startswith(("TRAIN.stages", "device"))] + LABELS
@@ -21,19 +23,27 @@ SMALL += ["TRAIN.update_freq=2", "TRAIN.sample_freq=2"]
 BEGIN, MIDDLE, END = (4, 0, 16), (8, 16, 0), (8, 32, 32)
 
 
+def separated(steps):
+    """The arguments of ``steps.py``."""
+    return [argument for step in steps for argument in ("--", *step)]
+
+
 @pytest.fixture(scope="module")
 def grown(npu, tmp_path_factory):
     """A run that stopped within a fade-in, on the CPU and on the card."""
     folder = tmp_path_factory.mktemp("grown")
     for place, environment, given in (("cpu", ON_CPU, [EXPLICIT]), ("npu", npu(), [])):
         out = folder / place
-        command = [SCRIPT, *SMALL, f"device={place}", f"output_dir={out}", "TRAIN.eval_during_train=true", *given]
-        run(environment, *command, stages(BEGIN, MIDDLE))
+        command = [*SMALL, f"device={place}", f"output_dir={out}", "TRAIN.eval_during_train=true", *given]
         latest = f"{out}/checkpoints/latest"
-        run(environment, *command, stages(BEGIN, END), f"TRAIN.checkpoint_path={latest}")
         use = [*command, f"EVAL.pretrained_gen_model_path={latest}", f"INFER.export_path={out}/exported"]
-        run(environment, *use, "mode=eval", "EVAL.scores=[sliced_wasserstein]")
-        run(environment, *use, "mode=export")
+        steps = [
+            [*command, stages(BEGIN, MIDDLE)],
+            [*command, stages(BEGIN, END), f"TRAIN.checkpoint_path={latest}"],
+            [*use, "mode=eval", "EVAL.scores=[sliced_wasserstein]"],
+            [*use, "mode=export"],
+        ]
+        run(environment, STEPS, "pgan", "pgan", *separated(steps))
     return folder
 
 
