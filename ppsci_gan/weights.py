@@ -317,7 +317,7 @@ def read_checkpoint(path: os.PathLike | str) -> tuple[dict[str, np.ndarray], dic
         raise InputError(f"{file}: not a checkpoint of this suite, or damaged ({error}).") from error
 
 
-def publish(checkpoint: str, path: str) -> None:
+def publish(checkpoint: str, path: str, half: bool = False) -> None:
     """Write the weights of a checkpoint's players alone, as a small checkpoint to share.
 
     The generator is the averaged one where the checkpoint says so. ``python -m ppsci_gan.weights CHECKPOINT FILE`` does
@@ -326,6 +326,7 @@ def publish(checkpoint: str, path: str) -> None:
     Args:
         checkpoint: Such as ``<run>/checkpoints/best``.
         path: The file to write, ``.safetensors``.
+        half: Whether to round to float16, which halves the file; ``load`` widens it again.
 
     Raises:
         InputError: The checkpoint is missing or damaged.
@@ -350,6 +351,8 @@ def publish(checkpoint: str, path: str) -> None:
         for player in sorted(players)
         for name, value in _part_of(tensors, use.get(player, player), Path(checkpoint)).items()
     }
+    if half:
+        shared = {name: value.astype("float16") if value.dtype.kind == "f" else value for name, value in shared.items()}
     published = {player: use.get(player, player) for player in sorted(players)}
     save_checkpoint(path, shared, {"iteration": state["iteration"], "seed": state["seed"], "published": published})
 
@@ -481,4 +484,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=publish.__doc__.split("\n")[0])
     parser.add_argument("checkpoint", help="such as <run>/checkpoints/best")
     parser.add_argument("path", help="the file to write, .safetensors")
+    parser.add_argument("--half", action="store_true", help="round to float16")
     explain_errors(publish)(**vars(parser.parse_args()))

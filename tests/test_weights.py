@@ -240,3 +240,23 @@ def test_publishing_from_the_command_line(checkpoint, tmp_path):
     assert state == {"iteration": 5, "seed": 42, "published": {"generator": "averaged", "critic": "critic"}}
     for path in (checkpoint, str(tmp_path / "shared")):  # scores say so, whichever of the two is evaluated
         assert weights.describe(path, "generator") == "averaged weights of iteration 5"
+
+
+def test_published_weights_may_be_half_as_large(tmp_path):
+    layer = paddle.nn.Linear(30, 40)
+    arrays = {f"generator/{name}": value.numpy() for name, value in layer.state_dict().items()}
+    arrays["generator/growth"] = np.array([2, 2**20], np.int32)
+    weights.save_checkpoint(tmp_path / "run.safetensors", arrays, {"iteration": 1, "seed": 0, "use": {}})
+    for half in (False, True):
+        weights.publish(str(tmp_path / "run"), str(tmp_path / f"{half}.safetensors"), half)
+    sizes = [(tmp_path / f"{half}.safetensors").stat().st_size for half in (False, True)]
+    assert sizes[1] < 0.6 * sizes[0]
+    tensors, _ = weights.read_checkpoint(tmp_path / "True")
+    assert tensors["generator/growth"].tolist() == [2, 2**20]
+    np.testing.assert_allclose(tensors["generator/weight"], layer.weight.numpy(), rtol=1e-3, atol=1e-6)
+    found = paddle.nn.Linear(30, 40)
+    del tensors["generator/growth"]
+    weights.save_checkpoint(tmp_path / "own.safetensors", tensors, {"iteration": 1})
+    weights.load(found, str(tmp_path / "own"), "MODEL.gen_net", "generator")
+    assert found.weight.dtype == paddle.float32
+    np.testing.assert_allclose(found.weight.numpy(), layer.weight.numpy(), rtol=1e-3, atol=1e-6)
