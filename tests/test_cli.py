@@ -118,7 +118,7 @@ def test_good_configuration_passes_and_makes_its_folder(tmp_path):
         ),
         ("TRAIN.epochs=many", "TRAIN.epochs=many: .*valid integer"),
         ("+TRAIN.epoch=3", "TRAIN.epoch: unknown key. Did you mean epochs"),
-        ("DATA.name=moons", "DATA.name=moons: .*'8gaussians', '25gaussians' or 'swissroll'"),
+        ("DATA.name=moons", "DATA.name=moons: .*'8gaussians', '25gaussians', 'swissroll'"),
         ("device=tpu", "device=tpu: write auto, cpu, gpu, npu or xpu"),
         ("device=npu", "device=npu: .*paddle-custom-npu"),
         ("device=gpu:7", "device=gpu:7: .*nvidia-smi"),
