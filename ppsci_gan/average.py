@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import paddle
 from paddle import nn
 from ppsci.utils import ema
@@ -33,6 +34,16 @@ class GeneratorAverage(ema.ExponentialMovingAverage):
     def __init__(self, generator: nn.Layer, decay: float, optimizer: paddle.optimizer.Optimizer | None = None):
         super().__init__(generator, decay)
         self.optimizer = optimizer
+
+    def start_from(self, arrays: dict[str, np.ndarray]) -> None:
+        """Begin with other values than the generator's own, such as the average of the run that it comes from.
+
+        Args:
+            arrays: Arrays by the names of parameters and buffers; those that are not named begin as they are.
+        """
+        for name, value in arrays.items():
+            shadow = self.params_shadow[name]
+            shadow.set_value(paddle.to_tensor(value).astype(shadow.dtype))
 
     def _named_values(self):
         return itertools.chain(self.model.named_parameters(), self.model.named_buffers())

@@ -30,6 +30,7 @@ from pydantic import model_validator
 
 from ppsci_gan import device
 from ppsci_gan import scoring
+from ppsci_gan import transfer
 from ppsci_gan.errors import InputError
 
 REFUSED = "This configuration cannot be run:"
@@ -78,6 +79,7 @@ class Network(Strict):
     label_num: PositiveInt = None
     use_label: bool = False
     normalize: bool = None
+    resolution: Literal[32, 64] = None
     negative_slope: Share = None
 
 
@@ -96,7 +98,35 @@ class Data(Strict):
     name: Literal["8gaussians", "25gaussians", "swissroll", "faces", "mnist", "cifar10", "pictures"] = None
     num_samples: PositiveInt = None
     data_path: str | None = None
+    classes: Annotated[list[NonNegativeInt], Field(min_length=1)] | None = None
+    num_images: PositiveInt | None = None
+    coloured: bool = None
     dequantize: bool = None
+
+
+LOADS = ("none", "both", "generator", "critic")
+
+
+class Transfer(Strict):
+    """``TRANSFER``: what is kept of the source."""
+
+    load: Literal[LOADS]
+    freeze_gen: NonNegativeInt
+    freeze_dis: NonNegativeInt
+    fresh: list[Literal[transfer.PARTS]]
+    class_map: Annotated[list[NonNegativeInt | None], Field(min_length=1)] | None
+    average: Literal["fresh", "source"]
+    learning_rate_gen: PositiveFloat
+    learning_rate_dis: PositiveFloat
+
+
+class Study(Strict):
+    """``STUDY``: runs that are compared."""
+
+    load: Annotated[list[Literal[LOADS]], Field(min_length=1)]
+    sizes: Annotated[list[PositiveInt], Field(min_length=1)]
+    seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
+    jobs: PositiveInt
 
 
 class Loss(Strict):
@@ -262,6 +292,8 @@ class Config(ppsci_config.SolverConfig, Strict):
     wandb_config: dict[str, Any] = {}
     MODEL: Model
     DATA: Data
+    TRANSFER: Transfer = None
+    STUDY: Study = None
     LOSS: Loss
     TRAIN: Train
     EVAL: Eval

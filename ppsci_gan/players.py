@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,10 @@ class Player(arch.Arch):
 
     # (pattern, replacement) pairs from the names that PaddleScience publishes to ours, applied in order.
     published_names: Sequence[tuple] = ()
+    # Patterns of the parameters that ppsci_gan.transfer may start afresh, by the word for them in a configuration, and
+    # the axis of the classes of those that have one.
+    parts: Mapping[str, str] = {}
+    class_axes: Mapping[str, int] = {}
 
     def __init__(self, input_keys: Sequence[str], output_keys: Sequence[str]):
         super().__init__()

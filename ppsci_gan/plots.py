@@ -30,6 +30,7 @@ _CRITIC_GRID = 128
 # Viridis mixed with white, for points to stand out; a transparent fill would show seams between its levels.
 _CRITIC_COLOURS = ListedColormap(0.5 + 0.5 * np.array(colormaps["viridis"].colors), name="light_viridis")
 _COLOURS = (_FAKE_COLOUR, _REAL_COLOUR)
+_LINE_COLOURS = (_FAKE_COLOUR, _REAL_COLOUR, "#2ca02c", "#9467bd")
 # Fewer values than this are shown as points, too: one alone would be invisible.
 _MARKED_BELOW = 30
 # From this many values on, a curve gets a smoothed line over the raw one.
@@ -282,6 +283,51 @@ def save_curves(
         if len(axes.get_legend_handles_labels()[1]):
             axes.legend(frameon=False)
         axes.set(title=name, xlabel=xlabel)
+        axes.grid(alpha=0.3, linewidth=0.5)
+        axes.spines[["top", "right"]].set_visible(False)
+    _write_figure(figure, path)
+
+
+def save_spreads(
+    panels: dict[str, dict[str, Curve]],
+    path: str | os.PathLike,
+    xlabel: str,
+    ylabel: str = "",
+    logarithmic: bool = False,
+) -> None:
+    """Draw means with error bars of one standard deviation, several lines to a panel.
+
+    Args:
+        panels: Name of the panel -> label of the line -> (x [N], y [repetitions, N]).
+        path: PNG file to write.
+        xlabel: What x is.
+        ylabel: What y is, where the panels' names do not say it.
+        logarithmic: Whether x is drawn by its logarithm.
+
+    Raises:
+        InputError: A path that cannot be written.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ppsci_gan.plots import save_spreads
+        >>> x, y = np.array([100, 1000]), np.array([[9.0, 3.0], [8.0, 4.0]])
+        >>> save_spreads({"distance": {"scratch": (x, y)}}, "sizes.png", "images", logarithmic=True)  # doctest: +SKIP
+    """
+    columns = min(len(panels), 3)
+    rows = math.ceil(len(panels) / columns)
+    figure = Figure(figsize=(max(5.5, 4.2 * columns), 3.4 * rows), dpi=_DPI, layout="constrained")
+    for index, (name, lines) in enumerate(panels.items(), start=1):
+        axes = figure.add_subplot(rows, columns, index)
+        for (label, (x, y)), colour in zip(lines.items(), itertools.cycle(_LINE_COLOURS)):
+            deviation = y.std(axis=0, ddof=1) if len(y) > 1 else None
+            axes.errorbar(x, y.mean(axis=0), deviation, label=label, color=colour, marker="o", markersize=3, capsize=3)
+        if logarithmic:
+            axes.set_xscale("log")
+            ticks = next(iter(lines.values()))[0]
+            axes.set_xticks(ticks, [str(tick) for tick in ticks], minor=False)
+            axes.minorticks_off()
+        axes.set(title=name, xlabel=xlabel, ylabel=ylabel)
+        axes.legend(frameon=False)
         axes.grid(alpha=0.3, linewidth=0.5)
         axes.spines[["top", "right"]].set_visible(False)
     _write_figure(figure, path)

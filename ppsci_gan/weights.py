@@ -130,18 +130,40 @@ def load(model: nn.Layer, path: str | None, key: str, part: str = "", may_differ
     """
     if path is None:
         return
-    arrays = read(path, part)
-    if hasattr(model, "own_names"):
-        arrays = {name: np.asarray(value) for name, value in model.own_names(arrays).items()}
+    arrays = read_for(model, path, part)
     changes = _changes(model, arrays)
     if changes and set(changes) <= set(may_differ):
         arrays = _adapted(model, arrays, changes)
     check(model, arrays, path, key)
+    fill(model, arrays)
+    logger.message(f"Loaded weights of {type(model).__name__} from {path}")
+
+
+def read_for(model: nn.Layer, path: str, part: str = "") -> dict[str, np.ndarray]:
+    """Read weights under a network's own names.
+
+    Args:
+        model: The network; its ``own_names``, where it has them, translates other layouts.
+        path: As for ``read``.
+        part: As for ``read``.
+    """
+    arrays = read(path, part)
+    if hasattr(model, "own_names"):
+        arrays = {name: np.asarray(value) for name, value in model.own_names(arrays).items()}
+    return arrays
+
+
+def fill(model: nn.Layer, arrays: dict[str, np.ndarray]) -> None:
+    """Put arrays that ``check`` accepts into a network, in its own type of number.
+
+    Args:
+        model: The network.
+        arrays: Arrays by parameter name.
+    """
     own = model.state_dict()
     # A file in double or half precision is as good; Paddle itself takes exactly its own type and byte order.
     arrays = {name: value.astype(own[name].numpy().dtype) for name, value in arrays.items()}
     model.set_state_dict({name: paddle.to_tensor(value) for name, value in arrays.items()})
-    logger.message(f"Loaded weights of {type(model).__name__} from {path}")
 
 
 def _adapted(model: nn.Layer, arrays: dict[str, np.ndarray], changes: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -225,7 +247,7 @@ def holds(path: str | None, part: str) -> bool:
     return file.suffix == ".safetensors" and any(name.startswith(f"{part}/") for name in read_checkpoint(file)[0])
 
 
-def check(model: nn.Layer, arrays: dict[str, np.ndarray], path: str, key: str) -> None:
+def check(model: nn.Layer, arrays: dict[str, np.ndarray], path: str, key: str, advice: str = "") -> None:
     """Raise an InputError unless the arrays are exactly the network's, by name, shape and kind of number.
 
     Args:
@@ -233,6 +255,7 @@ def check(model: nn.Layer, arrays: dict[str, np.ndarray], path: str, key: str) -
         arrays: Arrays by parameter name.
         path: Where they come from, for the message.
         key: The network's config group, for the message.
+        advice: What else may help, for the message.
     """
     own = {name: value.numpy() for name, value in model.state_dict().items()}
     both = {name: (arrays[name], value) for name, value in own.items() if name in arrays}
@@ -256,7 +279,12 @@ def check(model: nn.Layer, arrays: dict[str, np.ndarray], path: str, key: str) -
             more = f", ... ({len(names)} in all)" if len(names) > 4 else ""
             lines.append(f"  {title}: {', '.join(names[:4])}{more}")
     if lines:
-        lines = [f"{path} does not fit {type(model).__name__}:", *lines, f"  {_advice(model, arrays, key)}"]
+        lines = [
+            f"{path} does not fit {type(model).__name__}:",
+            *lines,
+            f"  {_advice(model, arrays, key)}",
+            *filter(None, [advice]),
+        ]
         raise InputError("\n".join(lines))
 
 

@@ -7,6 +7,7 @@ implementation (igul222/improved_wgan_training); weights in the layout that Padd
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import paddle
@@ -277,26 +278,28 @@ class LayerNorm2D(nn.Layer):
 
 
 class ResidualBlock(nn.Layer):
-    """Pre-activation residual block of the WGAN-GP reference, with ``dim`` channels throughout.
+    """Pre-activation residual block of the WGAN-GP reference.
 
     Args:
-        dim: Channels.
+        dim_in: Channels of the input.
+        dim: Channels of the output.
         resample: ``up`` (before the first convolution), ``down`` (mean of 2x2 after the second) or None.
-        normalize: Makes the normalisation of ``dim`` channels; None for none.
-        dim_in: Channels of the input where they differ; such a block is the first one of a critic, which has no
-            pre-activation.
+        normalize: Makes the normalisation of so many channels; None for none.
+        preactivate: False for a critic's first block, which sees the image itself.
 
     Its forward pass takes the input, the labels of a conditional generator, and the up-sampling of an ``up`` block.
     """
 
-    def __init__(self, dim: int, resample: str | None = None, normalize=None, dim_in: int | None = None):
+    def __init__(self, dim_in: int, dim: int, resample: str | None = None, normalize=None, preactivate: bool = True):
         super().__init__()
         self.resample = resample
-        self.preactivate = dim_in is None
-        self.norm1, self.norm2 = (normalize(dim), normalize(dim)) if normalize else (None, None)
-        self.conv1 = he_uniform(nn.Conv2D(dim_in or dim, dim, 3, padding=1))
-        self.conv2 = he_uniform(nn.Conv2D(dim, dim, 3, padding=1))
-        self.shortcut = glorot_uniform(nn.Conv2D(dim_in or dim, dim, 1)) if resample else None
+        self.preactivate = preactivate
+        # Channels change where the image is small.
+        hidden = dim_in if resample == "down" and preactivate else dim
+        self.norm1, self.norm2 = (normalize(dim_in), normalize(hidden)) if normalize else (None, None)
+        self.conv1 = he_uniform(nn.Conv2D(dim_in, hidden, 3, padding=1))
+        self.conv2 = he_uniform(nn.Conv2D(hidden, dim, 3, padding=1))
+        self.shortcut = glorot_uniform(nn.Conv2D(dim_in, dim, 1)) if resample else None
 
     def forward(self, x: Tensor, labels: Tensor | None = None, upsample=None) -> Tensor:
         h = self.activate(self.norm1, x, labels) if self.preactivate else x
@@ -314,16 +317,22 @@ class ResidualBlock(nn.Layer):
         return traced.relu(x)
 
 
+# Channels in units of dim, from 4x4 up: of the reference's gan_cifar_resnet.py and gan_64x64.py.
+WIDTHS = {32: (1, 1, 1, 1), 64: (8, 8, 4, 2, 1)}
+
+
 class WganGpCifar10Generator(Generator):
-    """Residual generator of 32x32 colour images: 4x4, then three blocks that double the size.
+    """Residual generator of 32x32 or 64x64 images: 4x4, then blocks that double the size.
 
     Args:
         input_keys: Names of the noise and of the labels, such as ``("noise", "labels")``.
         output_keys: Name of the images, such as ``("fake_data",)``.
-        dim: Channels of every block.
+        dim: Channels of every block at 32x32, and of the last one at 64x64, where the first have eight times as many.
         label_num: Number of classes.
         use_label: Whether the blocks' normalisation has a scale and an offset per class.
         normalize: Whether there is batch normalisation.
+        resolution: Height and width of the images, 32 or 64.
+        channels: Of the images, 1 or 3.
 
     Raises:
         InputError: With labels but without the normalisation that they act through.
@@ -349,6 +358,13 @@ class WganGpCifar10Generator(Generator):
         (r"^Normalize\.normalize\.", "norm."),
         (r"^conv\.", "output."),
     )
+    parts = {
+        "image": r"output\.",
+        "output": r"output\.",
+        "classes": r"blocks\.\d\.norm\d\.(scale|offset|weight|bias)$",
+        "statistics": r".*\._(mean|variance)$",
+    }
+    class_axes = {r"blocks\.\d\.norm\d\.(scale|offset)$": 0}
 
     def __init__(
         self,
@@ -358,52 +374,65 @@ class WganGpCifar10Generator(Generator):
         label_num: int = 10,
         use_label: bool = False,
         normalize: bool = True,
+        resolution: int = 32,
+        channels: int = 3,
     ):
         super().__init__(input_keys if use_label else input_keys[:1], output_keys)
         if use_label and not normalize:
             raise InputError("MODEL.gen_net.use_label=true needs normalize=true: labels act through it.")
-        self.dim = dim
+        widths = [dim * width for width in WIDTHS[resolution]]
+        self.image_shape = (channels, resolution, resolution)
         self.label_num = label_num if use_label else 0
         norm = (lambda n: ConditionalBatchNorm2D(n, label_num)) if use_label else nn.BatchNorm2D
-        self.input = glorot_uniform(nn.Linear(LATENT_DIM, 4 * 4 * dim))
-        self.blocks = nn.LayerList([ResidualBlock(dim, "up", norm if normalize else None) for _ in range(3)])
+        self.input = glorot_uniform(nn.Linear(LATENT_DIM, 4 * 4 * widths[0]))
+        self.blocks = nn.LayerList(
+            [
+                ResidualBlock(width, following, "up", norm if normalize else None)
+                for width, following in zip(widths, widths[1:])
+            ]
+        )
         self.norm = nn.BatchNorm2D(dim) if normalize else None
-        self.output = glorot_uniform(nn.Conv2D(dim, 3, 3, padding=1))
+        self.output = glorot_uniform(nn.Conv2D(dim, channels, 3, padding=1))
         self.remember_arithmetic()
 
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
         labels = x[self.input_keys[1]] if self.label_num else None
         upsample = upsample_shuffle if self.published else upsample_nearest
-        h = self.input(x[self.input_keys[0]]).reshape([-1, self.dim, 4, 4])
+        h = self.input(x[self.input_keys[0]])
+        h = h.reshape([-1, h.shape[1] // 16, 4, 4])
         for block in self.blocks:
             h = block(h, labels, upsample)
         h = ResidualBlock.activate(self.norm, h, None)
-        return {self.output_keys[0]: F.tanh(self.output(h)).reshape([-1, 3072])}
+        return {self.output_keys[0]: F.tanh(self.output(h)).reshape([-1, prod(self.image_shape)])}
 
     @staticmethod
     def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
-        if not {"input.weight", "blocks.0.conv1.weight"} <= state_dict.keys():  # the critic has blocks, too
+        if not {"input.weight", "blocks.0.conv1.weight", "output.weight"} <= state_dict.keys():
             return {}
-        settings = {"dim": state_dict["blocks.0.conv1.weight"].shape[0]}
-        settings["use_label"] = "blocks.0.norm1.scale" in state_dict
+        if len(state_dict["output.weight"].shape) != 4:  # a critic's
+            return {}
+        channels, dim = state_dict["output.weight"].shape[:2]
+        settings = {"dim": dim, "use_label": "blocks.0.norm1.scale" in state_dict}
         if settings["use_label"]:
             settings["label_num"] = state_dict["blocks.0.norm1.scale"].shape[0]
         settings["normalize"] = "norm.weight" in state_dict
-        return settings
+        return {**settings, "resolution": 64 if "blocks.3.conv1.weight" in state_dict else 32, "channels": channels}
 
 
 class WganGpCifar10Discriminator(Player):
-    """Residual critic of 32x32 colour images, with an ACGAN head where labels are used.
+    """Residual critic of 32x32 or 64x64 images, with an ACGAN head where labels are used.
 
     Args:
-        input_keys: Name of the images [N, 3072] or [N, 3, 32, 32] in [-1, 1], such as ``("data",)``.
+        input_keys: Name of the images [N, C * H * W] or [N, C, H, W] in [-1, 1], such as ``("data",)``.
         output_keys: Names of the scores [N] and of the class logits [N, label_num], such as
             ``("score", "class_logits")``.
-        dim: Channels of every block.
+        dim: Channels of every block at 32x32, and of the first one at 64x64, where the last have eight times as many.
         label_num: Number of classes.
         use_label: Whether there is a classifier beside the score.
         normalize: Whether there is layer normalisation (batch normalisation would make the penalty's per-sample
             gradients depend on the other samples).
+        resolution: Height and width of the images, 32 or 64.
+        channels: Of the images, 1 or 3.
 
     Examples:
         >>> import paddle
@@ -411,6 +440,8 @@ class WganGpCifar10Discriminator(Player):
         >>> {key: tuple(value.shape) for key, value in critic({"data": paddle.zeros([5, 3072])}).items()}
         {'score': (5,), 'class_logits': (5, 10)}
     """
+
+    class_axes = {r"classify\.weight$": 1, r"classify\.bias$": 0}
 
     def __init__(
         self,
@@ -420,25 +451,39 @@ class WganGpCifar10Discriminator(Player):
         label_num: int = 10,
         use_label: bool = False,
         normalize: bool = False,
+        resolution: int = 32,
+        channels: int = 3,
     ):
         super().__init__(input_keys, output_keys if use_label else output_keys[:1])
+        self.image_shape = (channels, resolution, resolution)
         norm = LayerNorm2D if normalize else None
-        self.blocks = nn.LayerList(
-            [
-                ResidualBlock(dim, "down", dim_in=3),  # never normalised, as the reference's first block
-                ResidualBlock(dim, "down", norm),
-                ResidualBlock(dim, None, norm),
-                ResidualBlock(dim, None, norm),
-            ]
-        )
-        self.output = glorot_uniform(nn.Linear(dim, 1))
-        self.classify = glorot_uniform(nn.Linear(dim, label_num)) if use_label else None
+        self.input = None
+        if resolution == 32:
+            first = ResidualBlock(channels, dim, "down", preactivate=False)  # never normalised, as the reference's
+            others = [ResidualBlock(dim, dim, resample, norm) for resample in ("down", None, None)]
+            self.blocks, features = nn.LayerList([first, *others]), dim
+        else:
+            self.input = glorot_uniform(nn.Conv2D(channels, dim, 3, padding=1))
+            widths = [dim * width for width in reversed(WIDTHS[resolution])]
+            pairs = zip(widths, widths[1:])
+            self.blocks = nn.LayerList([ResidualBlock(*pair, "down", norm) for pair in pairs])
+            features = 4 * 4 * widths[-1]
+        self.output = glorot_uniform(nn.Linear(features, 1))
+        self.classify = glorot_uniform(nn.Linear(features, label_num)) if use_label else None
+        self.parts = {
+            "image": r"input\." if self.input else r"blocks\.0\.(conv1|shortcut)\.",
+            "output": r"(output|classify)\.",
+            "classes": r"classify\.",
+        }
 
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
-        h = x[self.input_keys[0]].reshape([-1, 3, 32, 32])
+        h = x[self.input_keys[0]].reshape([-1, *self.image_shape])
+        if self.input:
+            h = traced.conv2d(self.input, h)
         for block in self.blocks:
             h = block(h)
-        h = traced.relu(h).mean(axis=[2, 3])
+        # Averaged over the image at 32x32, as it is at 64x64: the reference's two ways.
+        h = h.reshape([h.shape[0], -1]) if self.input else traced.relu(h).mean(axis=[2, 3])
         outputs = [traced.linear(self.output, h).squeeze(1)]
         if self.classify:
             outputs.append(traced.linear(self.classify, h))
@@ -446,14 +491,16 @@ class WganGpCifar10Discriminator(Player):
 
     @staticmethod
     def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
-        if "input.weight" in state_dict or "blocks.0.conv1.weight" not in state_dict:  # the generator has blocks, too
+        if not {"blocks.0.conv1.weight", "output.weight"} <= state_dict.keys():
             return {}
-        settings = {"dim": state_dict["blocks.0.conv1.weight"].shape[0]}
-        settings["use_label"] = "classify.weight" in state_dict
+        if len(state_dict["output.weight"].shape) != 2:  # a generator's
+            return {}
+        first = state_dict.get("input.weight", state_dict["blocks.0.conv1.weight"])
+        settings = {"dim": first.shape[0], "use_label": "classify.weight" in state_dict}
         if settings["use_label"]:
             settings["label_num"] = state_dict["classify.weight"].shape[1]
         settings["normalize"] = "blocks.1.norm1.scale" in state_dict
-        return settings
+        return {**settings, "resolution": 64 if "input.weight" in state_dict else 32, "channels": first.shape[1]}
 
 
 # --8<-- [end:resnet]

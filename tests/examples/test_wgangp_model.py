@@ -71,7 +71,7 @@ def test_conditional_batch_norm_agrees_with_numpy(model, training):
 
 def test_critics_downsampling_block_is_the_references(model):
     """conv, then 2x2 mean, on both branches: ours swaps mean and 1x1 convolution, which must not matter."""
-    block, x = model.ResidualBlock(4, "down"), paddle.to_tensor(image((2, 4, 8, 8)))
+    block, x = model.ResidualBlock(4, 4, "down"), paddle.to_tensor(image((2, 4, 8, 8)))
     relu, pool = paddle.nn.functional.relu, lambda h: paddle.nn.functional.avg_pool2d(h, 2)
     expected = pool(block.shortcut(x)) + pool(block.conv2(relu(block.conv1(relu(x)))))
     np.testing.assert_allclose(block(x).numpy(), expected.numpy(), atol=1e-5)
