@@ -272,9 +272,14 @@ class LayerNorm2D(nn.Layer):
         self.offset = self.create_parameter([channels, 1, 1], default_initializer=nn.initializer.Constant(0.0))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x - x.mean(axis=[1, 2, 3], keepdim=True)
-        variance = (x * x).mean(axis=[1, 2, 3], keepdim=True)
-        return x / traced.sqrt(variance + self.epsilon) * self.scale + self.offset
+        batch, channels, height, width = x.shape
+        # In rows: over several axes, Paddle's gradient of a mean and its broadcasting take several times as long.
+        x = x.reshape([batch, channels * height * width])
+        x = x - x.mean(axis=[1], keepdim=True)
+        variance = (x * x).mean(axis=[1], keepdim=True)
+        x = (x / traced.sqrt(variance + self.epsilon)).reshape([batch, channels, height * width])
+        x = x * self.scale.reshape([channels, 1]) + self.offset.reshape([channels, 1])
+        return x.reshape([batch, channels, height, width])
 
 
 class ResidualBlock(nn.Layer):
