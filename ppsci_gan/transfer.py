@@ -48,6 +48,8 @@ class Transfer(NamedTuple):
         fresh: Parts that start afresh nevertheless: names of ``PARTS``.
         class_map: The source's class for each class of the target, None for a fresh one. None: they are the same.
         freeze: So many blocks do not learn: the first ones of the player, and what is before them.
+        keep_average: Whether the source's moving average goes on, beside the weights of its last iteration. Otherwise
+            the player starts from what the source's file is used with, which may be the average.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Transfer(NamedTuple):
     fresh: Sequence[str] = ()
     class_map: Sequence[int | None] | None = None
     freeze: int = 0
+    keep_average: bool = False
 
     @property
     def key(self) -> str:
@@ -86,9 +89,10 @@ class Transfer(NamedTuple):
             ['blocks.0.weight', 'blocks.0.bias']
         """
         self._check_freeze(player)
-        if self.path is None:
+        if self.path is None and not self.keep_average:
             return Report([], list(player.state_dict()), [], [])
-        arrays, report = self.adapt(player, weights.read_for(player, self.path, self.name))
+        source = self._raw_and_average()[0] if self.keep_average else weights.read_for(player, self.path, self.name)
+        arrays, report = self.adapt(player, source)
         weights.fill(player, arrays)
         frozen = self._freeze(player, set(report.loaded))
         return report._replace(loaded=[name for name in report.loaded if name not in frozen], frozen=frozen)
@@ -102,11 +106,17 @@ class Transfer(NamedTuple):
         Raises:
             InputError: The source has none.
         """
-        tensors, _ = weights.read_checkpoint(self.path) if weights.holds(self.path, "averaged") else ({}, {})
-        arrays = {name[len("averaged/") :]: value for name, value in tensors.items() if name.startswith("averaged/")}
-        if not arrays:
-            raise InputError(f"TRANSFER.average=source: {self.path} has no moving average; set TRANSFER.average=fresh.")
-        return self.adapt(player, arrays)[0]
+        return self.adapt(player, self._raw_and_average()[1])[0]
+
+    def _raw_and_average(self) -> list[dict[str, np.ndarray]]:
+        if self.path is None or not weights.holds(self.path, "averaged"):
+            raise InputError(
+                f"TRANSFER.average=source: {self.path or 'a start from scratch'} has no moving average; set "
+                "TRANSFER.average=fresh."
+            )
+        tensors, _ = weights.read_checkpoint(self.path)
+        prefixes = (f"{self.name}/", "averaged/")
+        return [{n.removeprefix(p): value for n, value in tensors.items() if n.startswith(p)} for p in prefixes]
 
     def adapt(self, player: Player, arrays: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], Report]:
         """Return a source's arrays as a player takes them, its own where they start afresh; and what became of each."""

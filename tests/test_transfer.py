@@ -231,8 +231,9 @@ def test_random_layers_are_not_frozen(make):
 def test_the_average_of_the_source(make, source):
     path, arrays = source("generator")
     player = make("generator", label_num=2)
-    way = Transfer("generator", path, fresh=["output"], class_map=[1, 3])
+    way = Transfer("generator", path, fresh=["output"], class_map=[1, 3], keep_average=True)
     way.load(player)
+    np.testing.assert_array_equal(player.blocks[0].conv1.weight.numpy(), arrays["blocks.0.conv1.weight"])
     averaged = way.average(player)
     np.testing.assert_array_equal(averaged["blocks.0.conv1.weight"], arrays["blocks.0.conv1.weight"] / 2)
     np.testing.assert_array_equal(averaged["blocks.0.norm1.scale"], arrays["blocks.0.norm1.scale"][[1, 3]] / 2)
@@ -244,7 +245,7 @@ def test_a_source_without_average(make, source, tmp_path):
     weights.save(player, tmp_path / "critic.pdparams")
     for path in (source("critic")[0], str(tmp_path / "critic.pdparams")):
         with pytest.raises(InputError, match=r"has no moving average; set TRANSFER.average=fresh"):
-            Transfer("critic", path).average(player)
+            Transfer("critic", path, keep_average=True).load(player)
 
 
 def test_report_names_every_parameter_of_both_sides(make, source):

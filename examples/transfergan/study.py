@@ -77,6 +77,13 @@ def check_folder(folder: Path, overrides: list[str]) -> None:
         temporary.write_text(json.dumps(overrides) + "\n")
 
 
+def check_scores(name: str, families: Sequence[str]) -> None:
+    """Refuse a score that the runs' evaluation will not have."""
+    own = [family for family, keys in scoring.FAMILIES.items() if name.rpartition(".")[2] in keys]
+    if not set(own) & set(families):
+        raise InputError(f"TRAIN.best_score={name} is what a study compares: EVAL.scores={list(families)} lacks it.")
+
+
 # --8<-- [start:run]
 def execute(run: Run, folder: Path, overrides: list[str], best: str, threads: int) -> None:
     """Train and evaluate, going on with what an interrupted run has left."""
@@ -205,6 +212,7 @@ def draw(scores: Values, curves: dict, study: DictConfig, name: str, folder: Pat
 def main(cfg: DictConfig):
     folder, study = Path(cfg.output_dir), cfg.STUDY
     overrides = given(HydraConfig.get().overrides.task)
+    check_scores(cfg.TRAIN.best_score, cfg.EVAL.scores)
     check_folder(folder, overrides)
     # Scratch and transfer of a seed one after the other: what is there tells something, however far the study is.
     runs = [Run(load, size, seed) for seed in study.seeds for size in study.sizes for load in study.load]

@@ -126,7 +126,9 @@ def transfers(cfg: DictConfig) -> tuple[Transfer, Transfer]:
                 f"TRAIN.pretrained_{transfer.UNITS[name]}_model_path, or TRANSFER.load=none to start from scratch."
             )
     return (
-        Transfer("generator", paths["generator"], of.fresh, of.class_map, of.freeze_gen),
+        Transfer(
+            "generator", paths["generator"], of.fresh, of.class_map, of.freeze_gen, keep_average=of.average == "source"
+        ),
         Transfer("critic", paths["critic"], of.fresh, of.class_map, of.freeze_dis),
     )
 
@@ -213,7 +215,7 @@ def train(cfg: DictConfig):
         draw=lambda samples, path: plots.save_image_grid(to_images(samples, cfg), path),
         cfg=cfg,
     )
-    if cfg.TRANSFER.average == "source" and cfg.TRAIN.checkpoint_path is None:
+    if way.keep_average and cfg.TRAIN.checkpoint_path is None:
         solver.ema_model.start_from(way.average(generator))
     solver.train()
     # --8<-- [end:solver]

@@ -90,7 +90,7 @@ def coloured(images: Images, seed: int) -> Images:
         >>> target.coloured(Images("digits", np.zeros([4, 1, 28, 28], np.uint8)), seed=0).data.shape
         (4, 3, 28, 28)
     """
-    if images.data.shape[1] != 1:
+    if images.data[[0]].shape[1] != 1:
         raise InputError(f"DATA.coloured=true: {images.name} has colours already.")
     rng = np.random.default_rng(seed)
     dark, light = (rng.integers(low, low + 96, [len(images.data), 3]) for low in (0, 160))
