@@ -116,6 +116,8 @@ def build_validator(cfg: DictConfig, evaluation: ImageEvaluation, generator: Wga
 def transfers(cfg: DictConfig) -> tuple[Transfer, Transfer]:
     """Return how the generator and the critic start."""
     of, train = cfg.TRANSFER, cfg.TRAIN
+    if of.average == "source" and not train.ema.use_ema:
+        raise InputError("TRANSFER.average=source: there is no moving average without TRAIN.ema.use_ema=true.")
     paths = {"generator": train.pretrained_gen_model_path, "critic": train.pretrained_dis_model_path}
     for name, path in paths.items():
         if of.load not in ("both", name):
@@ -133,15 +135,15 @@ def transfers(cfg: DictConfig) -> tuple[Transfer, Transfer]:
     )
 
 
-def start(cfg: DictConfig, *players) -> Transfer:
-    """Give the players their sources' weights, and report; return the generator's transfer."""
+def start(cfg: DictConfig, generator: WganGpCifar10Generator, critic: WganGpCifar10Discriminator):
+    """Give the players their sources' weights, and report; return where the average starts, if not at the generator."""
     ways = transfers(cfg)
-    reports = {way.name: way.load(player) for way, player in zip(ways, players)}
+    reports = {way.name: way.load(player) for way, player in zip(ways, (generator, critic))}
     told = transfer.tell(reports, {way.name: way.path for way in ways})
     if distributed.is_first():
         with atomic(osp.join(cfg.output_dir, "transfer.json")) as temporary:
             temporary.write_text(json.dumps(told, indent=2) + "\n")
-    return ways[0]
+    return ways[0].average(generator) if ways[0].keep_average else {}
 
 
 # --8<-- [end:transfer]
@@ -164,7 +166,7 @@ def train(cfg: DictConfig):
     # --8<-- [start:model]
     generator = build_generator(cfg)
     critic = WganGpCifar10Discriminator(**cfg.MODEL.dis_net)
-    way = start(cfg, generator, critic)
+    average = start(cfg, generator, critic)
     # --8<-- [end:model]
 
     # --8<-- [start:loss]
@@ -215,8 +217,8 @@ def train(cfg: DictConfig):
         draw=lambda samples, path: plots.save_image_grid(to_images(samples, cfg), path),
         cfg=cfg,
     )
-    if way.keep_average and cfg.TRAIN.checkpoint_path is None:
-        solver.ema_model.start_from(way.average(generator))
+    if average and cfg.TRAIN.checkpoint_path is None:
+        solver.ema_model.start_from(average)
     solver.train()
     # --8<-- [end:solver]
 
@@ -235,8 +237,7 @@ def evaluate(cfg: DictConfig):
     origin = weights.describe(cfg.EVAL.pretrained_gen_model_path, "generator")
     protocols = evaluation.protocols(scores, latent_seed=cfg.seed, generator=origin)
     report(scores, protocols, osp.join(cfg.output_dir, "scores.json"))
-    if distributed.is_first():
-        draw_all(solver, generator, target.some(real, cfg.DATA.num_images, cfg.seed), fit, cfg)
+    draw_all(solver, generator, target.some(real, cfg.DATA.num_images, cfg.seed), fit, cfg)
 
 
 def draw_all(solver: AdversarialSolver, generator: WganGpCifar10Generator, shown: Images, fit: Fit, cfg: DictConfig):

@@ -265,6 +265,8 @@ BAD = [
     (["DATA.num_images=100"], "DATA.num_images=100: drawn faces train has 24 images"),
     (["DATA.classes=[0,8]"], "has no class 8"),
     (["DATA.coloured=true"], "has colours already"),
+    (["TRANSFER.average=source", "TRAIN.ema.use_ema=false"], "no moving average without TRAIN.ema.use_ema=true"),
+    (["TRANSFER.average=source", "TRANSFER.load=critic"], "a start from scratch has no moving average"),
     (["MODEL.gen_net.channels=1", "TRANSFER.fresh=[image]"], "has colours: set MODEL.gen_net.channels=3"),
 ]
 
