@@ -60,7 +60,9 @@ class ImageEvaluation:
         self.num_samples = num_samples
         self.held_out = held_out
         self.protocol = protocol
-        protocol.check(families, num_samples, None if real is None else len(real.data))
+        has_network = inception_weights is not None or classifier_weights is not None
+        computed = [family for family in families if has_network or family not in scoring.NETWORK_FAMILIES]
+        protocol.check(computed, num_samples, None if real is None else len(real.data))
         if real is None:
             left_out = [family for family in families if family not in scoring.WITHOUT_REAL]
             logger.message(f"Without real images to compare with there is no {', '.join(left_out)}.")

@@ -8,8 +8,10 @@ Reference: https://arxiv.org/abs/1805.01677
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -34,6 +36,7 @@ from ppsci_gan.scalars import Scalars
 SCRIPT = Path(__file__).with_name("transfergan.py")
 TITLES = {"none": "scratch", "both": "both", "generator": "generator only", "critic": "critic only"}
 OWN = {"TRANSFER.load": "STUDY.load", "DATA.num_images": "STUDY.sizes", "seed": "STUDY.seeds"}
+STOPPING = threading.Event()  # runs are to save what they have, and end
 Values = dict[tuple[str, int], np.ndarray]  # by load and size; an entry, or a row, per seed
 
 
@@ -107,8 +110,13 @@ def start(arguments: list[str], log: Path, threads: int) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     with log.open("w") as out:
         command = [sys.executable, str(SCRIPT), *arguments]
-        code = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, env=environment).returncode
-    if code == 130:
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=environment)
+        while process.poll() is None:
+            if STOPPING.wait(timeout=0.2):
+                process.terminate()
+                process.wait()
+    code = process.returncode
+    if STOPPING.is_set() or code == 130:
         raise KeyboardInterrupt
     if code:
         said = log.read_text(errors="replace").rpartition("Error: ")[2].strip()
@@ -220,12 +228,14 @@ def main(cfg: DictConfig):
     threads = max(1, device.usable_cores() // study.jobs)
     logger.message(f"{len(runs)} runs, {study.jobs} at a time, below {folder / 'runs'}")
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     with ThreadPoolExecutor(study.jobs) as pool:
         jobs = [pool.submit(execute, run, folder, overrides, best, threads) for run in runs]
         try:
             for job in tqdm(jobs, "runs", unit="run"):
                 job.result()
         except BaseException:
+            STOPPING.set()
             pool.shutdown(cancel_futures=True)
             raise
 
