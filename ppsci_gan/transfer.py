@@ -18,7 +18,7 @@ from ppsci_gan.errors import InputError
 from ppsci_gan.players import Player
 
 PARTS = ("image", "output", "classes", "statistics")
-UNITS = {"generator": "gen", "critic": "dis"}  # the player's abbreviation in configuration keys
+SHORT = {"generator": "gen", "critic": "dis"}  # a player in the names of configuration keys
 
 
 class Report(NamedTuple):
@@ -62,7 +62,7 @@ class Transfer(NamedTuple):
     @property
     def key(self) -> str:
         """The network's config group."""
-        return f"MODEL.{UNITS[self.name]}_net"
+        return f"MODEL.{SHORT[self.name]}_net"
 
     def load(self, player: Player) -> Report:
         """Give a player its source's weights, and freeze what shall not learn.
@@ -128,7 +128,7 @@ class Transfer(NamedTuple):
         adapted = {name: own[name] for name in afresh}
         for name, theirs in taken.items():
             axis = _class_axis(player, name)
-            if self.class_map is None or axis is None or name not in own:
+            if self.class_map is None or axis is None or name not in own or theirs.ndim != own[name].ndim:
                 adapted[name] = theirs
                 report.loaded.append(name)
             else:
@@ -182,7 +182,7 @@ class Transfer(NamedTuple):
         return f"  Or let what does not fit start afresh: TRANSFER.fresh=[{','.join(sorted({*self.fresh, *parts}))}]"
 
     def _check_freeze(self, player: Player) -> None:
-        key = f"TRANSFER.freeze_{UNITS[self.name]}={self.freeze}"
+        key = f"TRANSFER.freeze_{SHORT[self.name]}={self.freeze}"
         if self.freeze > len(player.blocks):
             raise InputError(f"{key}: the {self.name} has {len(player.blocks)} blocks.")
         if self.freeze and self.path is None:

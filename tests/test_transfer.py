@@ -228,6 +228,15 @@ def test_random_layers_are_not_frozen(make):
         Transfer("critic", None, freeze=1).load(make("critic"))
 
 
+def test_a_damaged_source_is_refused(make, source):
+    path, _ = source("critic")
+    tensors, state = weights.read_checkpoint(path)
+    tensors["critic/classify.weight"] = tensors["critic/classify.weight"][0]
+    weights.save_checkpoint(path, tensors, state)
+    with pytest.raises(InputError, match=r"classify.weight is \(4,\) in the file, \(4, 4\) here"):
+        Transfer("critic", path, class_map=[0, 1, 2, 3]).load(make("critic"))
+
+
 def test_the_average_of_the_source(make, source):
     path, arrays = source("generator")
     player = make("generator", label_num=2)

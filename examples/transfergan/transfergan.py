@@ -125,7 +125,7 @@ def transfers(cfg: DictConfig) -> tuple[Transfer, Transfer]:
         elif path is None:
             raise InputError(
                 f"TRANSFER.load={of.load}: there are no weights of a {name} to start from. Set "
-                f"TRAIN.pretrained_{transfer.UNITS[name]}_model_path, or TRANSFER.load=none to start from scratch."
+                f"TRAIN.pretrained_{transfer.SHORT[name]}_model_path, or TRANSFER.load=none to start from scratch."
             )
     return (
         Transfer(
@@ -140,9 +140,11 @@ def start(cfg: DictConfig, generator: WganGpCifar10Generator, critic: WganGpCifa
     ways = transfers(cfg)
     reports = {way.name: way.load(player) for way, player in zip(ways, (generator, critic))}
     told = transfer.tell(reports, {way.name: way.path for way in ways})
+    path = osp.join(cfg.output_dir, "transfer.json")
     if distributed.is_first():
-        with atomic(osp.join(cfg.output_dir, "transfer.json")) as temporary:
+        with atomic(path) as temporary:
             temporary.write_text(json.dumps(told, indent=2) + "\n")
+    logger.message(f"Every parameter: {path}")
     return ways[0].average(generator) if ways[0].keep_average else {}
 
 
