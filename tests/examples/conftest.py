@@ -6,8 +6,13 @@ import pickle
 import tarfile
 
 import numpy as np
+import paddle
 import pytest
+from hydra import compose
+from hydra import initialize_config_dir
 from ppsci.utils import logger
+
+from ppsci_gan.files import REPOSITORY
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +38,26 @@ def data(tmp_path_factory):
 def _initialised_logger():
     """The first message sets ppsci's logger up, and only after that is it captured."""
     logger.info("")
+
+
+@pytest.fixture
+def runner(load_example, tmp_path):
+    """Call functions of a script in this process.
+
+    ``runner(example, settings)`` returns ``run(function, *overrides, folder)``, which returns the folder of the output.
+    """
+
+    def of_example(example, settings):
+        def run(function, *overrides, folder=None):
+            script = load_example(example, example)
+            output_dir = tmp_path / (folder or function)
+            paddle.seed(len(function))
+            with initialize_config_dir(str(REPOSITORY / "conf"), version_base=None):
+                places = [f"output_dir={output_dir}", f"INFER.export_path={tmp_path}/exported/generator"]
+                cfg = compose(example, [*settings, *places, *overrides])
+            getattr(script, function)(cfg)
+            return output_dir
+
+        return run
+
+    return of_example

@@ -7,8 +7,6 @@ import sys
 import numpy as np
 import paddle
 import pytest
-from hydra import compose
-from hydra import initialize_config_dir
 from PIL import Image
 
 from ppsci_gan import latent
@@ -52,20 +50,8 @@ TINY = [
 
 
 @pytest.fixture
-def run(load_example, tmp_path):
-    """``run(function, *overrides, folder)`` calls a function of the script; returns the folder of its output."""
-
-    def call(function, *overrides, folder=None):
-        script = load_example("pgan", "pgan")
-        output_dir = tmp_path / (folder or function)
-        paddle.seed(len(function))
-        with initialize_config_dir(str(REPOSITORY / "conf"), version_base=None):
-            places = [f"output_dir={output_dir}", f"INFER.export_path={tmp_path}/exported/generator"]
-            cfg = compose("pgan", [*TINY, *places, *overrides])
-        getattr(script, function)(cfg)
-        return output_dir
-
-    return call
+def run(runner):
+    return runner("pgan", TINY)
 
 
 def rows_of(output_dir):

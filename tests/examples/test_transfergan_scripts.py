@@ -6,7 +6,6 @@ import sys
 import time
 
 import numpy as np
-import paddle
 import pytest
 from hydra import compose
 from hydra import initialize_config_dir
@@ -49,20 +48,8 @@ SCORES = "EVAL.scores=[frechet_distance,sliced_wasserstein]"
 
 
 @pytest.fixture
-def run(load_example, tmp_path):
-    """``run(function, *overrides, folder)`` calls a function of the script; returns the folder of its output."""
-
-    def call(function, *overrides, folder=None):
-        script = load_example("transfergan", "transfergan")
-        output_dir = tmp_path / (folder or function)
-        paddle.seed(len(function))
-        with initialize_config_dir(str(REPOSITORY / "conf"), version_base=None):
-            places = [f"output_dir={output_dir}", f"INFER.export_path={tmp_path}/exported/generator"]
-            cfg = compose("transfergan", [*TINY, *places, *overrides])
-        getattr(script, function)(cfg)
-        return output_dir
-
-    return call
+def run(runner):
+    return runner("transfergan", TINY)
 
 
 @pytest.fixture(scope="module")
