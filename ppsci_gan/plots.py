@@ -295,7 +295,7 @@ def save_spreads(
     ylabel: str = "",
     logarithmic: bool = False,
 ) -> None:
-    """Draw means with error bars of one standard deviation, several lines to a panel.
+    """Draw means with error bars of one standard deviation, several lines to a panel; all panels have one scale.
 
     Args:
         panels: Name of the panel -> label of the line -> (x [N], y [repetitions, N]).
@@ -315,9 +315,11 @@ def save_spreads(
     """
     columns = min(len(panels), 3)
     rows = math.ceil(len(panels) / columns)
-    figure = Figure(figsize=(max(5.5, 4.2 * columns), 3.4 * rows), dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=(max(5.5, 4 * columns), 3.6 * rows), dpi=_DPI, layout="constrained")
+    first = None
     for index, (name, lines) in enumerate(panels.items(), start=1):
-        axes = figure.add_subplot(rows, columns, index)
+        axes = figure.add_subplot(rows, columns, index, sharey=first)
+        first = first or axes
         for (label, (x, y)), colour in zip(lines.items(), itertools.cycle(_LINE_COLOURS)):
             deviation = y.std(axis=0, ddof=1) if len(y) > 1 else None
             axes.errorbar(x, y.mean(axis=0), deviation, label=label, color=colour, marker="o", markersize=3, capsize=3)
@@ -327,9 +329,9 @@ def save_spreads(
             axes.set_xticks(ticks, [str(tick) for tick in ticks], minor=False)
             axes.minorticks_off()
         axes.set(title=name, xlabel=xlabel, ylabel=ylabel)
-        axes.legend(frameon=False)
         axes.grid(alpha=0.3, linewidth=0.5)
         axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(*first.get_legend_handles_labels(), loc="outside lower center", ncols=len(lines), frameon=False)
     _write_figure(figure, path)
 
 

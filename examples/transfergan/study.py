@@ -99,9 +99,8 @@ def execute(run: Run, folder: Path, overrides: list[str], best: str, threads: in
         going_on = [f"TRAIN.checkpoint_path={latest}"] if latest.is_file() else []
         start([*overrides, *own, *going_on, f"output_dir={place}"], place / "run.log", threads)
     weights = place / "checkpoints" / best
-    # Every run is evaluated on the same latents.
     evaluation = ["mode=eval", f"EVAL.pretrained_gen_model_path={weights}", f"output_dir={place}/eval"]
-    start([*overrides, *own[:2], *evaluation], place / "eval.log", threads)
+    start([*overrides, *own, *evaluation], place / "eval.log", threads)
 
 
 def start(arguments: list[str], log: Path, threads: int) -> None:

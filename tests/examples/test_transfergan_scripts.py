@@ -303,6 +303,8 @@ def test_study_compares_and_goes_on(tmp_path, source):
                 (tmp_path / "runs" / f"{row['load']}_8_seed{seed}" / "eval" / "scores.json").read_text()
             )
             assert scores["pixels.sliced_wasserstein"]["value"] == value
+            # The run's own seed, which has chosen its images: nearest.png shows those.
+            assert scores["pixels.sliced_wasserstein"]["protocol"]["latent_seed"] == seed
     tables = (tmp_path / "tables.md").read_text()
     assert "| target images | scratch | both |" in tables
     assert "±" in tables
