@@ -90,13 +90,14 @@ def coloured(images: Images, seed: int) -> Images:
         >>> target.coloured(Images("digits", np.zeros([4, 1, 28, 28], np.uint8)), seed=0).data.shape
         (4, 3, 28, 28)
     """
-    if images.data[[0]].shape[1] != 1:
+    _, channels, height, width = images.data[[0]].shape  # a mapped level has no shape of its own
+    if channels != 1:
         raise InputError(f"DATA.coloured=true: {images.name} has colours already.")
     rng = np.random.default_rng(seed)
     dark, light = (rng.integers(low, low + 96, [len(images.data), 3]) for low in (0, 160))
     swap = rng.integers(0, 2, [len(images.data), 1]) > 0
     ink, paper = (np.where(swap, first, second)[:, :, None, None] for first, second in ((dark, light), (light, dark)))
-    data = np.empty([len(images.data), 3, *images.data.shape[2:]], np.uint8)
+    data = np.empty([len(images.data), 3, height, width], np.uint8)
     for start in range(0, len(data), 4096):  # a few megabytes at a time
         part = slice(start, start + 4096)
         share = images.data[part].astype(np.int32)
@@ -162,7 +163,7 @@ class Fit(NamedTuple):
         """
         if self.own == self.network:
             return images
-        large = images.repeat(self._factor, axis=2).repeat(self._factor, axis=3)
+        large = np.asarray(images).repeat(self._factor, axis=2).repeat(self._factor, axis=3)
         large = np.pad(large, [(0, 0), (0, 0), *self._margins], mode="edge")
         return large.repeat(self.network[0] // self.own[0], axis=1)
 

@@ -6,6 +6,7 @@ import pytest
 
 from ppsci_gan.data import target
 from ppsci_gan.data.images import Images
+from ppsci_gan.data.pyramid import Level
 from ppsci_gan.data.target import Fit
 from ppsci_gan.errors import InputError
 
@@ -63,6 +64,14 @@ def test_ink_and_paper_have_colours_that_differ(digits):
     assert 5 < light.sum() < 35  # inverted or not
     with pytest.raises(InputError, match="has colours already"):
         target.coloured(Images("halves", data.astype(np.uint8)), seed=0)
+
+
+def test_mapped_images_are_coloured_and_fitted_as_arrays_are():
+    grey = np.random.default_rng(0).integers(0, 256, [6, 1, 16, 16], np.uint8)
+    mapped, array = (target.coloured(Images("x", data), seed=0).data for data in (Level(grey), grey))
+    np.testing.assert_array_equal(mapped, array)
+    fit = Fit((1, 16, 16), (3, 32, 32))
+    np.testing.assert_array_equal(fit(Level(grey)), fit(grey))
 
 
 def test_halfway_between_ink_and_paper_is_their_mean():
