@@ -74,8 +74,8 @@ class Transfer(NamedTuple):
             What became of each parameter.
 
         Raises:
-            InputError: The source does not fit in a way that is not asked for, a class is not among its classes, or
-                a layer to freeze does not exist or has nothing from the source.
+            InputError: The source does not fit in a way that is not asked for, a class is not among its classes, it
+                has no average to keep, or a layer to freeze does not exist or has nothing from the source.
 
         Examples:
             >>> import paddle
@@ -89,9 +89,10 @@ class Transfer(NamedTuple):
             ['blocks.0.weight', 'blocks.0.bias']
         """
         self._check_freeze(player)
-        if self.path is None and not self.keep_average:
+        self._check_average()
+        if self.path is None:
             return Report([], list(player.state_dict()), [], [])
-        source = self._raw_and_average()[0] if self.keep_average else weights.read_for(player, self.path, self.name)
+        source = weights.read_for(player, self.path, self.name, raw=self.keep_average)
         arrays, report = self.adapt(player, source)
         weights.fill(player, arrays)
         frozen = self._freeze(player, set(report.loaded))
@@ -101,22 +102,16 @@ class Transfer(NamedTuple):
         """Return the source's moving average of a player's weights as ``load`` would give them to the player.
 
         Args:
-            player: After ``load``.
-
-        Raises:
-            InputError: The source has none.
+            player: After ``load`` with ``keep_average``, which refuses a source that has none.
         """
-        return self.adapt(player, self._raw_and_average()[1])[0]
+        return self.adapt(player, weights.read_for(player, self.path, "averaged"))[0]
 
-    def _raw_and_average(self) -> list[dict[str, np.ndarray]]:
-        if self.path is None or not weights.holds(self.path, "averaged"):
+    def _check_average(self) -> None:
+        if self.keep_average and not weights.holds(self.path, "averaged"):
             raise InputError(
                 f"TRANSFER.average=source: {self.path or 'a start from scratch'} has no moving average; set "
                 "TRANSFER.average=fresh."
             )
-        tensors, _ = weights.read_checkpoint(self.path)
-        prefixes = (f"{self.name}/", "averaged/")
-        return [{n.removeprefix(p): value for n, value in tensors.items() if n.startswith(p)} for p in prefixes]
 
     def adapt(self, player: Player, arrays: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], Report]:
         """Return a source's arrays as a player takes them, its own where they start afresh; and what became of each."""
@@ -124,8 +119,8 @@ class Transfer(NamedTuple):
         afresh = [name for name in own if self._starts_afresh(player, name)]
         taken = {name: value for name, value in arrays.items() if not self._starts_afresh(player, name)}
         left_over = [name for name in arrays if name not in taken]
-        report = Report([], list(afresh), [], left_over)
         adapted = {name: own[name] for name in afresh}
+        report = Report([], afresh, [], left_over)
         for name, theirs in taken.items():
             axis = _class_axis(player, name)
             if self.class_map is None or axis is None or name not in own or theirs.ndim != own[name].ndim:

@@ -53,13 +53,14 @@ def save(model: nn.Layer, path: os.PathLike | str) -> None:
         paddle.save(arrays, str(temporary))
 
 
-def read(path: str, part: str = "") -> dict[str, np.ndarray]:
+def read(path: str, part: str = "", raw: bool = False) -> dict[str, np.ndarray]:
     """Read weights from a file or a URL without running anything that it contains.
 
     Args:
         path: A ``.pdparams`` file, a checkpoint of this suite (``<run>/checkpoints/latest``, the suffix may be left
             out), PyTorch's ``.pth``, or the URL of such a file. ``URL#sha256=<hex>`` is verified.
         part: Name of the network to take from a checkpoint, such as ``generator``.
+        raw: Whether to take its own weights also where the checkpoint says to use their average.
 
     Returns:
         Arrays by parameter name.
@@ -77,7 +78,7 @@ def read(path: str, part: str = "") -> dict[str, np.ndarray]:
     file = find(path)
     if file.suffix == ".safetensors":
         tensors, state = read_checkpoint(file)
-        return _part_of(tensors, state.get("use", {}).get(part, part), file)
+        return _part_of(tensors, part if raw else state.get("use", {}).get(part, part), file)
     if file.suffix in (".pth", ".pt"):
         return torch_files.read(file)
     with file.open("rb") as stream:
@@ -139,15 +140,16 @@ def load(model: nn.Layer, path: str | None, key: str, part: str = "", may_differ
     logger.message(f"Loaded weights of {type(model).__name__} from {path}")
 
 
-def read_for(model: nn.Layer, path: str, part: str = "") -> dict[str, np.ndarray]:
+def read_for(model: nn.Layer, path: str, part: str = "", raw: bool = False) -> dict[str, np.ndarray]:
     """Read weights under a network's own names.
 
     Args:
         model: The network; its ``own_names``, where it has them, translates other layouts.
         path: As for ``read``.
         part: As for ``read``.
+        raw: As for ``read``.
     """
-    arrays = read(path, part)
+    arrays = read(path, part, raw)
     if hasattr(model, "own_names"):
         arrays = {name: np.asarray(value) for name, value in model.own_names(arrays).items()}
     return arrays
