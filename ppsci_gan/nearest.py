@@ -32,3 +32,25 @@ def nearest(samples: np.ndarray, real: np.ndarray, count: int, batch_size: int =
         # |a - b|^2 = |a|^2 + |b|^2 - 2ab; the first does not change the order.
         distances[:, start : start + len(part)] = (part * part).sum(axis=1) - 2 * rows @ part.T
     return np.argsort(distances, axis=1, kind="stable")[:, :count]
+
+
+def beside_nearest(samples: np.ndarray, real: np.ndarray, count: int) -> np.ndarray:
+    """Return each sample followed by its nearest images: a picture with a row of ``1 + count`` for each.
+
+    Args:
+        samples: As for ``nearest``.
+        real: As for ``nearest``.
+        count: As for ``nearest``.
+
+    Returns:
+        uint8 [N * (1 + count), C, H, W].
+
+    Examples:
+        >>> import numpy as np
+        >>> from ppsci_gan.nearest import beside_nearest
+        >>> real = np.arange(5, dtype=np.uint8).reshape(5, 1, 1, 1) * 10
+        >>> beside_nearest(real[2:3] + np.uint8(1), real, 3).flatten().tolist()
+        [21, 20, 30, 10]
+    """
+    found = nearest(samples, real, count)
+    return np.concatenate([np.stack([sample, *real[indices]]) for sample, indices in zip(samples, found)])

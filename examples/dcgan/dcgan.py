@@ -32,7 +32,7 @@ from ppsci_gan.health import CollapseWatch
 from ppsci_gan.inference import GeneratorPredictor
 from ppsci_gan.inference import write_report
 from ppsci_gan.metrics.report import report
-from ppsci_gan.nearest import nearest
+from ppsci_gan.nearest import beside_nearest
 from ppsci_gan.phases import Phase
 from ppsci_gan.scoring import Protocol
 from ppsci_gan.solver import AdversarialSolver
@@ -245,10 +245,7 @@ def draw_all(solver: AdversarialSolver, generator: DcganGenerator, real: Images,
         side_by_side = every.reshape([-1, classes, *every.shape[1:]]).transpose(0, 2, 3, 1, 4)
         plots.save_animation(side_by_side.reshape([*side_by_side.shape[:3], -1]), place("classes.gif"))
 
-    asked = samples[:8]
-    found = nearest(asked, real.data, 7)
-    rows = np.concatenate([np.stack([sample, *real.data[indices]]) for sample, indices in zip(asked, found)])
-    plots.save_image_grid(rows, place("nearest.png"), columns=8)
+    plots.save_image_grid(beside_nearest(samples[:8], real.data, 7), place("nearest.png"), columns=8)
     logger.message(f"Pictures: {cfg.output_dir}; each row of nearest.png begins with a sample, training images follow")
 
 

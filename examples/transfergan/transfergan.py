@@ -35,7 +35,7 @@ from ppsci_gan.inference import GeneratorPredictor
 from ppsci_gan.inference import write_report
 from ppsci_gan.losses import WassersteinGP
 from ppsci_gan.metrics.report import report
-from ppsci_gan.nearest import nearest
+from ppsci_gan.nearest import beside_nearest
 from ppsci_gan.phases import Phase
 from ppsci_gan.scoring import Protocol
 from ppsci_gan.solver import AdversarialSolver
@@ -259,10 +259,9 @@ def draw_all(solver: AdversarialSolver, generator: WganGpCifar10Generator, shown
     plots.save_animation(plots.enlarged(frames, 128), place("walk.gif"))
 
     # A small set is soon known by heart: a generator that copies shows here.
-    asked, known = samples[:8], fit(np.asarray(shown.data))
-    found = nearest(asked, known, min(7, len(known)))
-    rows = np.concatenate([np.stack([sample, *known[indices]]) for sample, indices in zip(asked, found)])
-    plots.save_image_grid(rows, place("nearest.png"), columns=1 + found.shape[1])
+    known = fit(shown.data)
+    count = min(7, len(known))
+    plots.save_image_grid(beside_nearest(samples[:8], known, count), place("nearest.png"), columns=1 + count)
     logger.message(f"Pictures: {cfg.output_dir}; each row of nearest.png begins with a sample, training images follow")
 
 
