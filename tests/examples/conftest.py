@@ -4,6 +4,7 @@ import gzip
 import io
 import pickle
 import tarfile
+from contextlib import contextmanager
 
 import numpy as np
 import paddle
@@ -13,6 +14,7 @@ from hydra import initialize_config_dir
 from ppsci.utils import logger
 
 from ppsci_gan.files import REPOSITORY
+from ppsci_gan.solver import AdversarialSolver
 
 
 @pytest.fixture(scope="session")
@@ -61,3 +63,24 @@ def runner(load_example, tmp_path):
         return run
 
     return of_example
+
+
+@pytest.fixture
+def interrupted_after(monkeypatch):
+    """Interrupt the training in a ``with`` block after the iteration of a number, as Ctrl-C does."""
+
+    @contextmanager
+    def interrupted(iteration):
+        iterate = AdversarialSolver.run_iteration
+
+        def stopping(self):
+            terms = iterate(self)
+            self.interrupted = self.global_step == iteration
+            return terms
+
+        with monkeypatch.context() as patch:
+            patch.setattr(AdversarialSolver, "run_iteration", stopping)
+            with pytest.raises(SystemExit):
+                yield
+
+    return interrupted

@@ -15,7 +15,6 @@ from ppsci_gan.data import prepare
 from ppsci_gan.errors import InputError
 from ppsci_gan.errors import TrainingError
 from ppsci_gan.files import REPOSITORY
-from ppsci_gan.solver import AdversarialSolver
 
 SCRIPT = REPOSITORY / "examples" / "dcgan" / "dcgan.py"
 TINY = [
@@ -129,20 +128,11 @@ def test_conditional_mnist_is_scored_per_class(run, data):
         assert (walk.n_frames, walk.size) == (72, (280, 28))
 
 
-def test_going_on_gives_the_same_run(run, monkeypatch):
+def test_going_on_gives_the_same_run(run, interrupted_after):
     """Running statistics of batch normalisation included, which a trial step before training must leave alone."""
     whole = run("train", folder="whole")
-    iterate = AdversarialSolver.run_iteration
-
-    def stopping(self):
-        terms = iterate(self)
-        self.interrupted = self.global_step == 4
-        return terms
-
-    with monkeypatch.context() as patch:
-        patch.setattr(AdversarialSolver, "run_iteration", stopping)
-        with pytest.raises(SystemExit):
-            run("train", folder="stopped")
+    with interrupted_after(4):
+        run("train", folder="stopped")
     latest = f"TRAIN.checkpoint_path={whole.parent}/stopped/checkpoints/latest"
     resumed = run("train", latest, folder="stopped")
     (found, found_state), (expected, state) = checkpoint(resumed), checkpoint(whole)

@@ -146,23 +146,12 @@ def test_every_scale_of_a_run_can_be_evaluated_and_exported(run, scale):
 
 
 @pytest.mark.parametrize("stop", [2, 4, 6, 8, 10, 11, 13])
-def test_going_on_anywhere_gives_the_same_run(run, monkeypatch, stop):
+def test_going_on_anywhere_gives_the_same_run(run, interrupted_after, stop):
     """At a stage's end, within a fade-in, and between; weights, moments, average, data and order are the same."""
     settings = ["TRAIN.sample_freq=0", "TRAIN.update_freq=1"]
     whole = run("train", *settings, folder="whole")
-    from ppsci_gan.solver import AdversarialSolver
-
-    iterate = AdversarialSolver.run_iteration
-
-    def stopping(self):
-        terms = iterate(self)
-        self.interrupted = self.global_step == stop
-        return terms
-
-    with monkeypatch.context() as patch:
-        patch.setattr(AdversarialSolver, "run_iteration", stopping)
-        with pytest.raises(SystemExit):
-            run("train", *settings, folder="stopped")
+    with interrupted_after(stop):
+        run("train", *settings, folder="stopped")
     _, state = checkpoint(whole.parent / "stopped")
     assert state["iteration"] == stop
     paddle.seed(99)

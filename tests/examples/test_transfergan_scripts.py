@@ -15,7 +15,6 @@ from ppsci_gan import weights
 from ppsci_gan.data import prepare
 from ppsci_gan.errors import InputError
 from ppsci_gan.files import REPOSITORY
-from ppsci_gan.solver import AdversarialSolver
 
 FOLDER = REPOSITORY / "examples" / "transfergan"
 TINY = [
@@ -122,21 +121,12 @@ def test_scratch_then_transfer_to_some_classes(run, source):
     assert names_in(inferred / "images") == [f"{number:05d}.png" for number in range(6)]
 
 
-def test_going_on_gives_the_same_run(run, source, monkeypatch):
+def test_going_on_gives_the_same_run(run, source, interrupted_after):
     given = [*FACES, *HAIR, "TRANSFER.freeze_dis=1"]
     given += [f"TRAIN.pretrained_gen_model_path={source}", "TRANSFER.average=source", "DATA.num_images=9"]
     whole = run("train", *given, folder="whole")
-    iterate = AdversarialSolver.run_iteration
-
-    def stopping(self):
-        terms = iterate(self)
-        self.interrupted = self.global_step == 3
-        return terms
-
-    with monkeypatch.context() as patch:
-        patch.setattr(AdversarialSolver, "run_iteration", stopping)
-        with pytest.raises(SystemExit):
-            run("train", *given, folder="stopped")
+    with interrupted_after(3):
+        run("train", *given, folder="stopped")
     latest = f"TRAIN.checkpoint_path={whole.parent}/stopped/checkpoints/latest"
     resumed = run("train", *given, latest, folder="stopped")
     (found, found_state), (expected, state) = checkpoint(resumed), checkpoint(whole)
