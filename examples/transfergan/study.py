@@ -169,10 +169,8 @@ def needed(curves: dict, load: str, size: int, higher_is_better: bool) -> str:
     sign = 1 if higher_is_better else -1
     x, rows = curves[load, size]
     goals = (sign * curves["none", size][1]).max(axis=1)
-    reached = [
-        x[np.argmax(sign * row >= goal)] if (sign * row).max() >= goal else None for row, goal in zip(rows, goals)
-    ]
-    return ", ".join("never" if iteration is None else f"{iteration:.0f}" for iteration in reached)
+    reached = (x[sign * row >= goal] for row, goal in zip(rows, goals))
+    return ", ".join(f"{iterations[0]:.0f}" if len(iterations) else "never" for iterations in reached)
 
 
 def write_tables(scores: Values, curves: dict, study: DictConfig, name: str, path: Path) -> str:

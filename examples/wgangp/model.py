@@ -299,7 +299,7 @@ class ResidualBlock(nn.Layer):
         super().__init__()
         self.resample = resample
         self.preactivate = preactivate
-        # Channels change where the image is small.
+        # A generator's block changes the channels in its first convolution, a critic's in the second.
         hidden = dim_in if resample == "down" and preactivate else dim
         self.norm1, self.norm2 = (normalize(dim_in), normalize(hidden)) if normalize else (None, None)
         self.conv1 = he_uniform(nn.Conv2D(dim_in, hidden, 3, padding=1))
