@@ -1,0 +1,590 @@
+"""Convolutions and their like on the CPU, by the oneDNN library that Paddle's own wheel carries.
+
+Paddle's dynamic mode never calls that library, and convolves image by image with small matrix products instead, two to
+four times slower. Here its C interface is called through ctypes, so that nothing has to be compiled. The functions
+below take and return plain float32 tensors and know nothing of gradients; ``ppsci_gan.layers`` makes differentiable
+layers of them.
+
+Images keep their shape [N, C, H, W], but lie in memory channels last (strides of [N, H, W, C]), which oneDNN's kernels
+read and write as they are. Tensors that lie otherwise are reordered on the way in.
+
+Reference: oneDNN's C interface, version 3 (https://uxlfoundation.github.io/oneDNN); constants are those of its header
+dnnl_types.h, which do not change within a major version.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+import paddle
+from paddle import Tensor
+
+MAJOR_VERSION = 3  # whose constants these are
+CACHED_PRIMITIVES = 512  # each is of one kind and shape; a training uses some dozens
+
+_FORWARD_TRAINING, _FORWARD_INFERENCE, _BACKWARD = 64, 96, 128
+_CONVOLUTION, _DECONVOLUTION, _RELU, _RELU_OF_OUTPUT, _MEAN_POOL, _NEAREST = 1, 10, 0x20, 0x100, 0x3FF, 0x2FFF0
+_USE_STATISTICS, _USE_SCALE, _USE_SHIFT = 1, 2, 4
+_ANY_LAYOUT = 1
+_TYPES = {paddle.bfloat16: 2, paddle.float32: 3}
+_QUERY = {"src": 129, "diff_src": 130, "weights": 131, "diff_weights": 132, "dst": 133, "diff_dst": 134}
+_ARGUMENT = {
+    "src": 1,
+    "dst": 17,
+    "weights": 33,
+    "bias": 41,
+    "mean": 49,
+    "variance": 50,
+    "scale": 51,
+    "shift": 52,
+    "diff_src": 129,
+    "diff_dst": 145,
+    "diff_weights": 161,
+    "diff_bias": 169,
+    "diff_scale": 255,
+    "diff_shift": 256,
+}
+
+# (stride_h, stride_w, top, bottom, left, right): a convolution's strides and the zeros around the image.
+Geometry = tuple[int, int, int, int, int, int]
+Layout = tuple[tuple[int, ...], tuple[int, ...]]  # shape and strides
+
+
+class _Argument(ctypes.Structure):
+    _fields_ = [("number", ctypes.c_int), ("memory", ctypes.c_void_p)]
+
+
+@functools.cache
+def _library() -> ctypes.CDLL | None:
+    """Return the library, or None where the wheel has none or one of another major version."""
+    path = Path(paddle.__file__).parent / "libs" / f"libdnnl.so.{MAJOR_VERSION}"
+    if not path.is_file():
+        return None
+    library = ctypes.CDLL(str(path))
+    library.dnnl_primitive_desc_query_md.restype = ctypes.c_void_p
+    library.dnnl_primitive_desc_query_md.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
+    library.dnnl_memory_desc_get_size.restype = ctypes.c_size_t
+    library.dnnl_memory_desc_get_size.argtypes = [ctypes.c_void_p]
+    library.dnnl_memory_desc_equal.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+    library.dnnl_memory_set_data_handle.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+    library.dnnl_primitive_execute.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p]
+    return library
+
+
+def available() -> bool:
+    """Whether Paddle's wheel has the library.
+
+    Examples:
+        >>> from ppsci_gan import onednn
+        >>> isinstance(onednn.available(), bool)
+        True
+    """
+    return _library() is not None
+
+
+def _call(name: str, *arguments) -> None:
+    if status := getattr(_library(), f"dnnl_{name}")(*arguments):
+        raise RuntimeError(f"oneDNN: {name} failed with status {status}")
+
+
+class _Handle:
+    """What oneDNN made, given back when nothing refers to it any more."""
+
+    def __init__(self, kind: str):
+        self.pointer = ctypes.c_void_p()
+        self._as_parameter_ = self.pointer
+        self.destroy = getattr(_library(), f"dnnl_{kind}_destroy")
+
+    def __del__(self):
+        self.destroy(self.pointer)
+
+
+def _create(name: str, *arguments) -> _Handle:
+    kind = name.partition("_create")[0]
+    handle = _Handle("primitive_desc" if kind.endswith("primitive_desc") else kind)
+    _call(name, ctypes.byref(handle.pointer), *arguments)
+    return handle
+
+
+@functools.cache
+def _engine() -> _Handle:
+    return _create("engine_create", 1, ctypes.c_size_t(0))  # the CPU
+
+
+@functools.cache
+def _stream() -> _Handle:
+    return _create("stream_create", _engine(), 1)  # in order
+
+
+def _longs(values: Sequence[int]) -> ctypes.Array:
+    return (ctypes.c_int64 * len(values))(*values)
+
+
+def _describe(shape: Sequence[int], strides: Sequence[int] | None = None, dtype=paddle.float32) -> _Handle:
+    """Return a memory descriptor; without strides the primitive chooses."""
+    if strides is None:
+        return _create("memory_desc_create_with_tag", len(shape), _longs(shape), _TYPES[dtype], _ANY_LAYOUT)
+    return _create("memory_desc_create_with_strides", len(shape), _longs(shape), _TYPES[dtype], _longs(strides))
+
+
+# --- layouts ---
+
+
+def _row_major(shape: Sequence[int]) -> tuple[int, ...]:
+    strides = [1]
+    for size in reversed(shape[1:]):
+        strides.append(strides[-1] * size)
+    return tuple(reversed(strides))
+
+
+def _channels_last(shape: Sequence[int]) -> tuple[int, ...]:
+    _, c, h, w = shape
+    return c * h * w, 1, c * w, c
+
+
+def lies_channels_last(x: Tensor) -> bool:
+    """Whether an image's memory is that of a dense [N, H, W, C].
+
+    Args:
+        x: [N, C, H, W].
+
+    Examples:
+        >>> import paddle
+        >>> from ppsci_gan import onednn
+        >>> onednn.lies_channels_last(paddle.zeros([1, 2, 3, 3]))
+        False
+        >>> onednn.lies_channels_last(paddle.zeros([1, 1, 3, 3]))
+        True
+    """
+    shape = x.shape
+    # The stride of an axis of size 1 says nothing.
+    return all(size == 1 or own == wanted for size, own, wanted in zip(shape, x.strides, _channels_last(shape)))
+
+
+def empty_image(shape: Sequence[int], dtype=paddle.float32) -> Tensor:
+    """Return an image [N, C, H, W] of any values that lies channels last.
+
+    Args:
+        shape: [N, C, H, W].
+        dtype: Of the values.
+
+    Examples:
+        >>> from ppsci_gan import onednn
+        >>> onednn.empty_image([1, 2, 3, 4]).strides
+        [24, 1, 8, 2]
+    """
+    n, c, h, w = shape
+    return paddle.empty([n, h, w, c], dtype).transpose([0, 3, 1, 2])
+
+
+def channels_last(x: Tensor, dtype=paddle.float32) -> Tensor:
+    """Return an image as it is if it lies channels last, else a copy that does.
+
+    Args:
+        x: [N, C, H, W].
+        dtype: Of the result, float32 or bfloat16.
+
+    Examples:
+        >>> import paddle
+        >>> from ppsci_gan import onednn
+        >>> onednn.lies_channels_last(onednn.channels_last(paddle.zeros([1, 2, 3, 3])))
+        True
+    """
+    if x.dtype == dtype and lies_channels_last(x):
+        return x
+    copy = empty_image(x.shape, dtype)
+    _reorder(_layout(x), _layout(copy), x.dtype, dtype)(src=x, dst=copy)
+    return copy
+
+
+def _layout(x: Tensor) -> Layout:
+    return tuple(x.shape), tuple(x.strides)
+
+
+def _image(shape: Sequence[int], dtype=paddle.float32) -> _Handle:
+    return _describe(shape, _channels_last(shape), dtype)
+
+
+# --- primitives ---
+
+
+class _Slot:
+    """An argument of a primitive: the tensor's memory, and where the primitive wants another layout, that of a copy."""
+
+    def __init__(self, name: str, tensor: _Handle, wanted: int | None):
+        self.number = _ARGUMENT[name]
+        self.is_output = name in ("dst", "mean", "variance") or name.startswith("diff_") and name != "diff_dst"
+        self.outer = self.inner = _create("memory_create", tensor, _engine(), None)
+        self.copy = None
+        if wanted is None or _library().dnnl_memory_desc_equal(tensor, wanted):
+            return
+        wanted = ctypes.c_void_p(wanted)
+        self.inner = _create("memory_create", wanted, _engine(), None)
+        self.bytes = _library().dnnl_memory_desc_get_size(wanted)
+        source, target = (wanted, tensor) if self.is_output else (tensor, wanted)
+        reorder = _create("reorder_primitive_desc_create", source, _engine(), target, _engine(), None)
+        self.copy = _create("primitive_create", reorder)
+        source, target = (self.inner, self.outer) if self.is_output else (self.outer, self.inner)
+        self.copy_arguments = _arguments((_ARGUMENT["src"], source), (_ARGUMENT["dst"], target))
+
+
+def _arguments(*pairs: tuple[int, _Handle]) -> ctypes.Array:
+    return (_Argument * len(pairs))(*(_Argument(number, memory.pointer) for number, memory in pairs))
+
+
+class Primitive:
+    """A computation of one kind and shape, made once and called often.
+
+    Args:
+        descriptor: What oneDNN is to compute.
+        tensors: Descriptors of how its arguments lie in memory, by name.
+    """
+
+    def __init__(self, descriptor: _Handle, **tensors: _Handle):
+        self.primitive = _create("primitive_create", descriptor)
+        self.slots = {}
+        for name, tensor in tensors.items():
+            wanted = _library().dnnl_primitive_desc_query_md(descriptor, _QUERY[name], 0) if name in _QUERY else None
+            self.slots[name] = _Slot(name, tensor, wanted)
+        self.arguments = _arguments(*((slot.number, slot.inner) for slot in self.slots.values()))
+
+    def __call__(self, **tensors: Tensor) -> None:
+        """Compute into the output tensors; every tensor must lie in memory as was said when this was made."""
+        library, stream = _library(), _stream()
+        buffers, outputs = [], []
+        for name, slot in self.slots.items():
+            library.dnnl_memory_set_data_handle(slot.outer, tensors[name].data_ptr())
+            if slot.copy is None:
+                continue
+            buffers.append(paddle.empty([slot.bytes], "uint8"))  # from Paddle's allocator
+            library.dnnl_memory_set_data_handle(slot.inner, buffers[-1].data_ptr())
+            if slot.is_output:
+                outputs.append(slot)
+            else:
+                _call("primitive_execute", slot.copy, stream, 2, slot.copy_arguments)
+        _call("primitive_execute", self.primitive, stream, len(self.arguments), self.arguments)
+        for slot in outputs:
+            _call("primitive_execute", slot.copy, stream, 2, slot.copy_arguments)
+        _call("stream_wait", stream)
+
+
+_cached = functools.lru_cache(maxsize=CACHED_PRIMITIVES)
+
+
+@_cached
+def _reorder(source: Layout, target: Layout, source_type, target_type) -> Primitive:
+    src, dst = _describe(*source, source_type), _describe(*target, target_type)
+    return Primitive(_create("reorder_primitive_desc_create", src, _engine(), dst, _engine(), None), src=src, dst=dst)
+
+
+# --- convolutions ---
+
+
+def convolution(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, dtype=paddle.float32) -> Tensor:
+    """Convolve images.
+
+    Args:
+        x: [N, C, H, W].
+        weight: [C', C, h, w].
+        bias: [C'], or None.
+        geometry: Strides and padding.
+        dtype: Of the factors of its products, float32 or bfloat16; sums are float32.
+
+    Returns:
+        [N, C', H', W'], channels last.
+
+    Examples:
+        >>> import paddle
+        >>> from ppsci_gan import onednn
+        >>> image, weight = paddle.ones([1, 2, 4, 4]), paddle.ones([5, 2, 3, 3])
+        >>> onednn.convolution(image, weight, None, (1, 1, 0, 0, 0, 0)).shape  # doctest: +SKIP
+        [1, 5, 2, 2]
+    """
+    shape = output_shape(x.shape, weight.shape, geometry)
+    result = empty_image(shape)
+    primitive = _convolution(tuple(x.shape), _layout(weight), shape, geometry, bias is not None, dtype)
+    primitive(src=channels_last(x, dtype), weights=weight, dst=result, **_given(bias=bias))
+    return result
+
+
+def convolution_transposed(
+    x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, size: Sequence[int], dtype=paddle.float32
+) -> Tensor:
+    """Convolve transposed: the gradient of ``convolution`` with respect to its images.
+
+    Args:
+        x: [N, C', H', W'].
+        weight: [C', C, h, w].
+        bias: [C], or None.
+        geometry: Strides and padding of that convolution.
+        size: (H, W) of the result, which the geometry leaves open where a stride is more than 1.
+        dtype: As for ``convolution``.
+
+    Returns:
+        [N, C, H, W], channels last.
+    """
+    shape = (x.shape[0], weight.shape[1], *size)
+    result = empty_image(shape)
+    primitive = _transposed(tuple(x.shape), _layout(weight), shape, geometry, bias is not None, dtype)
+    primitive(src=channels_last(x, dtype), weights=weight.transpose([1, 0, 2, 3]), dst=result, **_given(bias=bias))
+    return result
+
+
+def convolution_weight_gradient(
+    x: Tensor, y: Tensor, geometry: Geometry, shape: Sequence[int], with_bias: bool = False, dtype=paddle.float32
+) -> tuple[Tensor, Tensor | None]:
+    """Return the gradients of ``convolution`` with respect to its weights and bias.
+
+    Args:
+        x: Images, [N, C, H, W].
+        y: Gradient of the result, [N, C', H', W'].
+        geometry: Strides and padding of the convolution.
+        shape: Of the weights, [C', C, h, w].
+        with_bias: Whether there is a bias.
+        dtype: As for ``convolution``.
+
+    Returns:
+        Gradients of the weights and of the bias, the latter None without one.
+    """
+    weight, bias = paddle.empty(shape), paddle.empty([shape[0]]) if with_bias else None
+    primitive = _weight_gradient(tuple(x.shape), tuple(y.shape), _layout(weight), geometry, with_bias, dtype)
+    given = {"src": channels_last(x, dtype), "diff_dst": channels_last(y, dtype), "diff_weights": weight}
+    primitive(**given, **_given(diff_bias=bias))
+    return weight, bias
+
+
+def output_shape(x: Sequence[int], weight: Sequence[int], geometry: Geometry) -> tuple[int, int, int, int]:
+    """Return the shape of a convolution's result.
+
+    Args:
+        x: Shape of the images.
+        weight: Shape of the weights.
+        geometry: Strides and padding.
+
+    Examples:
+        >>> from ppsci_gan import onednn
+        >>> onednn.output_shape([2, 3, 32, 32], [64, 3, 5, 5], (2, 2, 2, 2, 2, 2))
+        (2, 64, 16, 16)
+    """
+    stride_h, stride_w, top, bottom, left, right = geometry
+    height = (x[2] + top + bottom - weight[2]) // stride_h + 1
+    return x[0], weight[0], height, (x[3] + left + right - weight[3]) // stride_w + 1
+
+
+def _given(**tensors: Tensor | None) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in tensors.items() if tensor is not None}
+
+
+def _axes(geometry: Geometry) -> tuple[ctypes.Array, ...]:
+    """Return strides, dilation (none), and padding before and behind."""
+    stride_h, stride_w, top, bottom, left, right = geometry
+    return _longs([stride_h, stride_w]), _longs([0, 0]), _longs([top, left]), _longs([bottom, right])
+
+
+def _convolution_descriptor(x, weight, y, geometry: Geometry, dtype, bias: bool = False, result=paddle.float32):
+    vector = _describe([weight[0]], [1]) if bias else None
+    descriptors = _image(x, dtype), _describe(weight, None, dtype), vector, _image(y, result)
+    arguments = _engine(), _FORWARD_TRAINING, _CONVOLUTION, *descriptors, *_axes(geometry), None
+    return _create("convolution_forward_primitive_desc_create", *arguments)
+
+
+@_cached
+def _convolution(x, weight: Layout, y, geometry: Geometry, bias: bool, dtype) -> Primitive:
+    descriptor = _convolution_descriptor(x, weight[0], y, geometry, dtype, bias)
+    vector = {"bias": _describe([weight[0][0]], [1])} if bias else {}
+    return Primitive(descriptor, src=_image(x, dtype), weights=_describe(*weight), dst=_image(y), **vector)
+
+
+@_cached
+def _transposed(x, weight: Layout, y, geometry: Geometry, bias: bool, dtype) -> Primitive:
+    (shape, strides), swapped = weight, lambda sizes: (sizes[1], sizes[0], *sizes[2:])
+    vector = _describe([shape[1]], [1]) if bias else None
+    descriptors = _image(x, dtype), _describe(swapped(shape), None, dtype), vector, _image(y)
+    arguments = _engine(), _FORWARD_TRAINING, _DECONVOLUTION, *descriptors, *_axes(geometry), None
+    descriptor = _create("deconvolution_forward_primitive_desc_create", *arguments)
+    weights = _describe(swapped(shape), swapped(strides))
+    return Primitive(descriptor, src=_image(x, dtype), weights=weights, dst=_image(y), **_given(bias=vector))
+
+
+@_cached
+def _weight_gradient(x, y, weight: Layout, geometry: Geometry, bias: bool, dtype) -> Primitive:
+    hint = _convolution_descriptor(x, weight[0], y, geometry, dtype, result=dtype)
+    vector = _describe([weight[0][0]], [1]) if bias else None
+    descriptors = _image(x, dtype), _describe(weight[0]), vector, _image(y, dtype)
+    arguments = _engine(), _CONVOLUTION, *descriptors, *_axes(geometry), hint, None
+    descriptor = _create("convolution_backward_weights_primitive_desc_create", *arguments)
+    given = {"src": _image(x, dtype), "diff_dst": _image(y, dtype), "diff_weights": _describe(*weight)}
+    return Primitive(descriptor, **given, **_given(diff_bias=vector))
+
+
+# --- element by element, pooling, normalisation ---
+
+
+def relu(x: Tensor) -> Tensor:
+    """Rectify.
+
+    Args:
+        x: Any shape, dense.
+
+    Returns:
+        The same shape, in the same layout.
+    """
+    y = _empty_like(x)
+    _relu(x.size)(src=x, dst=y)
+    return y
+
+
+def relu_gradient(g: Tensor, y: Tensor) -> Tensor:
+    """Return the gradient of ``relu`` with respect to its argument.
+
+    Args:
+        g: Gradient of the result.
+        y: The result, dense.
+
+    Returns:
+        The same shape, in the layout of ``y``.
+    """
+    result = _empty_like(y)
+    _relu_gradient(y.size)(diff_dst=_lying_like(g, y), dst=y, diff_src=result)
+    return result
+
+
+def mean_pool(x: Tensor, size: int) -> Tensor:
+    """Mean of every square of size x size pixels.
+
+    Args:
+        x: [N, C, H, W], height and width multiples of ``size``.
+        size: Edge of the squares.
+
+    Returns:
+        [N, C, H / size, W / size], channels last.
+    """
+    n, c, h, w = x.shape
+    y = empty_image([n, c, h // size, w // size])
+    _mean_pool((n, c, h, w), size)(src=channels_last(x), dst=y)
+    return y
+
+
+def repeat_pixels(x: Tensor, size: int) -> Tensor:
+    """Repeat every pixel to a square of size x size: nearest-neighbour up-sampling.
+
+    Args:
+        x: [N, C, H, W].
+        size: Edge of the squares.
+
+    Returns:
+        [N, C, H * size, W * size], channels last.
+    """
+    n, c, h, w = x.shape
+    y = empty_image([n, c, h * size, w * size])
+    _repeat_pixels((n, c, h, w), size)(src=channels_last(x), dst=y)
+    return y
+
+
+def batch_norm(x: Tensor, scale: Tensor, shift: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Normalise every channel by the batch's mean and variance, then scale and shift it.
+
+    Args:
+        x: [N, C, H, W].
+        scale: [C].
+        shift: [C].
+        epsilon: Added to the variance.
+
+    Returns:
+        The result [N, C, H, W], channels last, and mean and (biased) variance [C].
+    """
+    y, mean, variance = empty_image(x.shape), paddle.empty_like(scale), paddle.empty_like(scale)
+    primitive = _batch_norm(tuple(x.shape), epsilon)
+    primitive(src=channels_last(x), scale=scale, shift=shift, dst=y, mean=mean, variance=variance)
+    return y, mean, variance
+
+
+def batch_norm_gradient(
+    g: Tensor, x: Tensor, scale: Tensor, mean: Tensor, variance: Tensor, epsilon: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the gradients of ``batch_norm`` with respect to its images, scale and shift.
+
+    Args:
+        g: Gradient of the result, [N, C, H, W].
+        x: The images.
+        scale: [C].
+        mean: What ``batch_norm`` returned, [C].
+        variance: Likewise.
+        epsilon: As given to it.
+    """
+    of_x, of_scale, of_shift = empty_image(x.shape), paddle.empty_like(scale), paddle.empty_like(scale)
+    statistics = {"scale": scale, "mean": mean, "variance": variance}
+    gradients = {"diff_src": of_x, "diff_scale": of_scale, "diff_shift": of_shift}
+    primitive = _batch_norm_gradient(tuple(x.shape), epsilon)
+    primitive(diff_dst=channels_last(g), src=channels_last(x), **statistics, **gradients)
+    return of_x, of_scale, of_shift
+
+
+def _empty_like(x: Tensor) -> Tensor:
+    return paddle.empty_like(x) if x.is_contiguous() else empty_image(x.shape)
+
+
+def _lying_like(x: Tensor, y: Tensor) -> Tensor:
+    return channels_last(x) if len(x.shape) == 4 and lies_channels_last(y) else x.contiguous()
+
+
+@_cached
+def _relu(size: int) -> Primitive:
+    x, y = _describe([size], [1]), _describe([size], [1])
+    arguments = _engine(), _FORWARD_TRAINING, _RELU, x, y, ctypes.c_float(0), ctypes.c_float(0), None
+    return Primitive(_create("eltwise_forward_primitive_desc_create", *arguments), src=x, dst=y)
+
+
+def _relu_descriptor(x, y):
+    arguments = _engine(), _FORWARD_TRAINING, _RELU_OF_OUTPUT, x, y, ctypes.c_float(0), ctypes.c_float(0), None
+    return _create("eltwise_forward_primitive_desc_create", *arguments)
+
+
+@_cached
+def _relu_gradient(size: int) -> Primitive:
+    x, g, y = (_describe([size], [1]) for _ in range(3))
+    zeros = ctypes.c_float(0), ctypes.c_float(0)
+    arguments = _engine(), _RELU_OF_OUTPUT, x, g, y, *zeros, _relu_descriptor(x, y), None
+    return Primitive(_create("eltwise_backward_primitive_desc_create", *arguments), diff_src=x, diff_dst=g, dst=y)
+
+
+@_cached
+def _mean_pool(shape, size: int) -> Primitive:
+    n, c, h, w = shape
+    x, y = _image(shape), _image([n, c, h // size, w // size])
+    axes = _longs([size, size]), _longs([size, size]), _longs([0, 0]), _longs([0, 0]), _longs([0, 0])
+    arguments = _engine(), _FORWARD_INFERENCE, _MEAN_POOL, x, y, *axes, None
+    return Primitive(_create("pooling_forward_primitive_desc_create", *arguments), src=x, dst=y)
+
+
+@_cached
+def _repeat_pixels(shape, size: int) -> Primitive:
+    n, c, h, w = shape
+    x, y = _image(shape), _image([n, c, h * size, w * size])
+    arguments = _engine(), _FORWARD_INFERENCE, _NEAREST, None, x, y, None
+    return Primitive(_create("resampling_forward_primitive_desc_create", *arguments), src=x, dst=y)
+
+
+def _batch_norm_descriptor(shape, epsilon: float) -> _Handle:
+    settings = ctypes.c_float(epsilon), _USE_SCALE | _USE_SHIFT, None
+    arguments = _engine(), _FORWARD_TRAINING, _image(shape), _image(shape), *settings
+    return _create("batch_normalization_forward_primitive_desc_create", *arguments)
+
+
+@_cached
+def _batch_norm(shape, epsilon: float) -> Primitive:
+    vectors = {name: _describe([shape[1]], [1]) for name in ("scale", "shift", "mean", "variance")}
+    return Primitive(_batch_norm_descriptor(shape, epsilon), src=_image(shape), dst=_image(shape), **vectors)
+
+
+@_cached
+def _batch_norm_gradient(shape, epsilon: float) -> Primitive:
+    settings = ctypes.c_float(epsilon), _USE_SCALE | _USE_SHIFT, _batch_norm_descriptor(shape, epsilon), None
+    arguments = _engine(), _BACKWARD, _image(shape), _image(shape), _image(shape), *settings
+    images = {name: _image(shape) for name in ("diff_dst", "src", "diff_src")}
+    vectors = {name: _describe([shape[1]], [1]) for name in ("scale", "mean", "variance", "diff_scale", "diff_shift")}
+    descriptor = _create("batch_normalization_backward_primitive_desc_create", *arguments)
+    return Primitive(descriptor, **images, **vectors)
