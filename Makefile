@@ -31,9 +31,8 @@ test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
 
 bench: $(VENV)/.installed-run
-	$(BIN)/python benchmarks/toy_iteration.py
+	$(BIN)/python benchmarks/bench.py
 	$(BIN)/python benchmarks/penalty.py
-	$(BIN)/python benchmarks/pgan_stages.py
 
 docs: $(VENV)/.installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

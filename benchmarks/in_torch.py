@@ -1,0 +1,100 @@
+"""Iterations in PyTorch of the same networks, from the same weights."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+
+import torch
+from omegaconf import DictConfig
+from omegaconf import OmegaConf
+from peers import losses
+from peers import training
+from workloads import Workload
+
+from ppsci_gan.solver import AdversarialSolver
+
+LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+
+
+class InTorch:
+    """One batch of real data, no log: at least what is computed through our solver, and less around it."""
+
+    def __init__(self, workload: Workload, solver: AdversarialSolver, cfg: DictConfig, layout: str):
+        self.name = f"PyTorch {layout}"
+        self.trainer = trainer(workload, solver, cfg, layout)
+        self.batch = batch(solver, layout)
+
+    def run(self, iterations: int) -> None:
+        for _ in range(iterations):
+            self.trainer.iterate(lambda: self.batch)
+
+
+def batch(solver: AdversarialSolver, layout: str = "contiguous") -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Return a batch of real data and labels as the solver's critic sees them, as images where they are."""
+    name = next(iter(solver.order))
+    outputs, labels, _ = solver._batch_of(name, next(solver.order[name]))
+    real = torch.tensor(outputs["real_data"].numpy())
+    shape = getattr(solver.generator, "image_shape", {784: (1, 28, 28), 3072: (3, 32, 32)}.get(real[0].numel()))
+    if real.dim() == 2 and shape:
+        real = real.view(-1, *shape)
+    if real.dim() == 4:
+        real = real.to(memory_format=LAYOUTS[layout])
+    return real, torch.tensor(labels["labels"].numpy()) if "labels" in labels else None
+
+
+def trainer(
+    workload: Workload, solver: AdversarialSolver, cfg: DictConfig, layout: str = "contiguous", **options
+) -> training.Trainer:
+    """Return the trainer of a solver's networks, from their present weights.
+
+    Args:
+        workload: Which.
+        solver: Has the networks.
+        cfg: Its configuration.
+        layout: One of ``LAYOUTS``.
+        **options: Of ``peers.training.state_of``: device and type.
+    """
+    generator, critic = solver.players["generator"], next(p for n, p in solver.players.items() if n != "generator")
+    states = [
+        training.state_of(player.state_dict(), memory_format=LAYOUTS[layout], **options)
+        for player in (generator, critic)
+    ]
+    peer = importlib.import_module(f"peers.{workload.peer}")
+    generate, judge = peer.generator, peer.critic
+    if workload.pixels:
+        of_scale = {"scale": generator.scale, "fade": generator.fade, "scale_bias": cfg.MODEL.gen_net.scale_bias}
+        generate, judge = functools.partial(generate, **of_scale), functools.partial(judge, **of_scale)
+    if workload.peer == "dcgan":
+        classes = cfg.MODEL.gen_net.label_num
+        generate = functools.partial(generate, image_size=tuple(cfg.MODEL.gen_net.image_size), classes=classes)
+        judge = functools.partial(judge, classes=classes)
+    draws = training.Draws(cfg.seed, options.get("device", "cpu"), options.get("dtype", torch.float32))
+    return training.Trainer(generate, judge, *states, losses_of(workload, cfg), settings(solver, cfg), draws)
+
+
+def losses_of(workload: Workload, cfg: DictConfig):
+    """Return the losses that a configuration asks for."""
+    given = OmegaConf.to_container(cfg.LOSS, resolve=True)
+    if workload.peer == "dcgan":
+        return losses.Adversarial(given["objective"], given["real_target"])
+    given.pop("penalty_gradient")
+    return losses.WassersteinGP(mixes_samples=workload.peer == "pgan", **given)
+
+
+def settings(solver: AdversarialSolver, cfg: DictConfig) -> training.Settings:
+    """Return what an iteration is."""
+    of_critic, of_generator = solver.stages[0].phases
+    rates = [(phase.optimizer.get_lr(), phase.scheduler) for phase in (of_generator, of_critic)]
+    return training.Settings(
+        latent_dim=solver.generator.latent_dim,
+        label_num=solver.generator.label_num,
+        batch_size=of_generator.batch_size,
+        n_critic=of_critic.updates,
+        n_gen=of_generator.updates,
+        betas=(cfg.TRAIN.optimizer.beta1, cfg.TRAIN.optimizer.beta2),
+        rates=tuple(rate for rate, _ in rates),
+        end_rates=tuple(schedule.end_lr if schedule else rate for rate, schedule in rates),
+        iterations=cfg.TRAIN.epochs * cfg.TRAIN.iters_per_epoch if rates[0][1] else 0,
+        decay=cfg.TRAIN.ema.decay if cfg.TRAIN.ema.use_ema else None,
+    )

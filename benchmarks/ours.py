@@ -1,0 +1,134 @@
+"""Iterations in Paddle: as a script's solver runs them, and in a bare loop."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+from pathlib import Path
+from unittest import mock
+
+import paddle
+from hydra import compose
+from hydra import initialize_config_dir
+from omegaconf import DictConfig
+from workloads import Workload
+
+from ppsci_gan import cli
+from ppsci_gan import latent
+from ppsci_gan.files import REPOSITORY
+from ppsci_gan.solver import AdversarialSolver
+
+CONSOLE = open(os.devnull, "w")  # noqa: SIM115 - where the log's lines go beside its file, as long as the process runs
+
+
+class Built(Exception):
+    """A script has come to its training."""
+
+
+def example(script: str):
+    """Import a script of ``examples/`` as running it would.
+
+    Every example has a module called ``model``, so the modules of its folder are forgotten once it has imported them.
+    """
+    folder, _, name = script.partition("/")
+    path = REPOSITORY / "examples" / folder
+    before = set(sys.modules)
+    with mock.patch.object(sys, "path", [str(path), *sys.path]):
+        module = importlib.import_module(name)
+    for name in set(sys.modules) - before:
+        if (REPOSITORY / "examples") in Path(getattr(sys.modules[name], "__file__", None) or "/").parents:
+            del sys.modules[name]
+    return module
+
+
+def configuration(workload: Workload, folder: Path, data_path: Path | None, overrides: list[str]) -> DictConfig:
+    """Return the real configuration of an example, without evaluation and pictures in between.
+
+    Args:
+        workload: Which.
+        folder: Of its output.
+        data_path: Of its data set, if it reads one.
+        overrides: Further ones.
+    """
+    fixed = ["device=cpu", f"output_dir={folder}", "TRAIN.sample_freq=0", "TRAIN.eval_during_train=false"]
+    if data_path:
+        fixed.append(f"DATA.data_path={data_path}")
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base=None):
+        return compose(workload.script.rpartition("/")[2], [*fixed, *workload.overrides, *overrides])
+
+
+def solver_of(workload: Workload, cfg: DictConfig) -> AdversarialSolver:
+    """Return the solver that a script would train: everything up to ``solver.train()`` is the script's own."""
+    with contextlib.redirect_stdout(CONSOLE):
+        cli.InitCallback().on_job_start(cfg)
+    script = example(workload.script)
+    built = []
+
+    def stop(solver):
+        built.append(solver)
+        raise Built
+
+    with mock.patch.object(AdversarialSolver, "train", stop), contextlib.suppress(Built):
+        script.train(cfg)
+    (solver,) = built
+    solver._try_stages()  # as train() begins
+    solver.model.train()
+    return solver
+
+
+class ThroughSolver:
+    """Iterations as training runs them, with data and log."""
+
+    name = "solver"
+
+    def __init__(self, solver: AdversarialSolver):
+        self.solver = solver
+
+    def run(self, iterations: int) -> None:
+        solver = self.solver
+        solver.max_steps = solver.global_step + iterations
+        solver.train_epoch_func(solver, sys.maxsize // solver.iters_per_epoch, solver.log_freq)
+
+
+class BareLoop:
+    """The same arithmetic with nothing around it: one batch of real data, no log, no schedule, no average."""
+
+    name = "bare loop"
+
+    def __init__(self, solver: AdversarialSolver):
+        self.generator = solver.generator
+        self.phases = solver.stages[0].phases
+        order = {name: next(order) for name, order in solver.order.items()}
+        self.batches = {phase.name: solver._batch_of(phase.name, order.get(phase.name)) for phase in self.phases}
+        self.updates = {phase.name: 0 for phase in self.phases}
+
+    def run(self, iterations: int) -> None:
+        for _ in range(iterations):
+            for phase in self.phases:
+                for _ in range(phase.updates):
+                    loss = self._update(phase)
+        float(loss)
+
+    def _update(self, phase) -> paddle.Tensor:
+        outputs, labels, weights = self.batches[phase.name]
+        inputs = latent.sample(self.generator, phase.batch_size, labels.get("labels"))
+        others = [value for value in self._others(phase) if not value.stop_gradient]
+        for value in others:
+            value.stop_gradient = True
+        with paddle.set_grad_enabled(phase.player is self.generator):
+            generated = self.generator(inputs)
+        labels = {**labels, **{key: value for key, value in inputs.items() if key == "labels"}}
+        loss = phase.loss({**outputs, **generated, "update": self.updates[phase.name]}, labels, weights)["loss"]
+        loss.backward()
+        phase.optimizer.step()
+        phase.optimizer.clear_grad(set_to_zero=False)
+        for value in others:
+            value.stop_gradient = False
+        self.updates[phase.name] += 1
+        return loss
+
+    def _others(self, phase) -> list[paddle.Tensor]:
+        players = {id(other.player): other.player for other in self.phases if other.player is not phase.player}
+        return [value for player in players.values() for value in player.parameters()]
