@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+import paddle
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from omegaconf import OmegaConf
@@ -20,6 +21,7 @@ from ppsci.utils import misc
 from ppsci_gan import config as schema
 from ppsci_gan import device
 from ppsci_gan import distributed
+from ppsci_gan import layers
 from ppsci_gan import memory
 from ppsci_gan.errors import InputError
 from ppsci_gan.errors import TrainingError
@@ -130,4 +132,7 @@ def _share_folder(config: DictConfig) -> None:
 def _set_up(config: DictConfig) -> None:
     logger.init_logger("ppsci", os.path.join(config.output_dir, f"{config.mode}.log"), config.log_level)
     device.set_up(config.device)
+    kernels = layers.choose_kernels(config.CPU.convolution)
+    if paddle.device.get_device() == "cpu":
+        logger.info(f"CPU.convolution={config.CPU.convolution}: convolutions by {layers.NAMES[kernels]}")
     misc.set_random_seed(config.seed)

@@ -29,6 +29,7 @@ from pydantic import field_validator
 from pydantic import model_validator
 
 from ppsci_gan import device
+from ppsci_gan import layers
 from ppsci_gan import scoring
 from ppsci_gan import transfer
 from ppsci_gan.errors import InputError
@@ -279,6 +280,12 @@ class Visual(Strict):
     num_images: PositiveInt
 
 
+class Cpu(Strict):
+    """``CPU``: how the CPU computes."""
+
+    convolution: Literal[layers.KERNELS]
+
+
 class Config(ppsci_config.SolverConfig, Strict):
     """The whole configuration of a WGAN-GP example."""
 
@@ -290,6 +297,7 @@ class Config(ppsci_config.SolverConfig, Strict):
     amp_dtype: Literal["float16", "bfloat16"]
     to_static: Literal[False]
     wandb_config: dict[str, Any] = {}
+    CPU: Cpu
     MODEL: Model
     DATA: Data
     TRANSFER: Transfer = None

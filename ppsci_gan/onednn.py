@@ -427,11 +427,12 @@ def relu(x: Tensor) -> Tensor:
     """Rectify.
 
     Args:
-        x: Any shape, dense.
+        x: Any shape.
 
     Returns:
-        The same shape, in the same layout.
+        The same shape, in the same layout where that is dense.
     """
+    x = _dense(x)
     y = _empty_like(x)
     _relu(x.size)(src=x, dst=y)
     return y
@@ -442,11 +443,12 @@ def relu_gradient(g: Tensor, y: Tensor) -> Tensor:
 
     Args:
         g: Gradient of the result.
-        y: The result, dense.
+        y: The result.
 
     Returns:
         The same shape, in the layout of ``y``.
     """
+    y = _dense(y)
     result = _empty_like(y)
     _relu_gradient(y.size)(diff_dst=_lying_like(g, y), dst=y, diff_src=result)
     return result
@@ -527,8 +529,16 @@ def _empty_like(x: Tensor) -> Tensor:
     return paddle.empty_like(x) if x.is_contiguous() else empty_image(x.shape)
 
 
+def _dense(x: Tensor) -> Tensor:
+    if x.is_contiguous() or len(x.shape) == 4 and lies_channels_last(x):
+        return x
+    return channels_last(x) if len(x.shape) == 4 else x.clone()
+
+
 def _lying_like(x: Tensor, y: Tensor) -> Tensor:
-    return channels_last(x) if len(x.shape) == 4 and lies_channels_last(y) else x.contiguous()
+    if not y.is_contiguous():
+        return channels_last(x)
+    return x if x.is_contiguous() else x.clone()
 
 
 @_cached

@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from math import prod
 
 import paddle
-import paddle.nn.functional as F
 from paddle import Tensor
 from paddle import nn
 
+from ppsci_gan import layers
 from ppsci_gan.errors import InputError
 
 _numbers = itertools.count()
@@ -115,15 +115,28 @@ def conv2d(layer: nn.Conv2D, x: Traced | Tensor) -> Traced | Tensor:
     """
     if not isinstance(x, Traced):
         return layer(x)
-    sizes = zip(x.shape[2:], layer._kernel_size, layer._stride, _given_padding(layer))
-    pads = [_padding(*of_axis) for of_axis in sizes]
+    return Traced(layer(x.value), (x, _conv2d_pullback(layer, layer.weight, x)))
 
-    def pullback(g: Tensor) -> Tensor:
-        return F.conv2d_transpose(
-            g, layer.weight, stride=layer._stride, padding=[n for pad in pads for n in pad], output_size=x.shape[2:]
-        )
 
-    return Traced(layer(x.value), (x, pullback))
+def scaled_conv2d(layer: nn.Conv2D, x: Traced | Tensor, scale: float, bias: Tensor) -> Traced | Tensor:
+    """Apply a convolution with its weights times a number.
+
+    Args:
+        layer: The layer, without bias, dilation and groups; channels first.
+        x: [N, C, H, W].
+        scale: The number.
+        bias: [C'], which is not scaled.
+
+    Returns:
+        [N, C', H', W'], traced where ``x`` is.
+    """
+    weight = layer.weight * scale
+    value = layers.conv2d(_value(x), weight, bias, layer._stride, layer._padding)
+    return Traced(value, (x, _conv2d_pullback(layer, weight, x))) if isinstance(x, Traced) else value
+
+
+def _conv2d_pullback(layer: nn.Conv2D, weight: Tensor, x: Traced) -> Callable[[Tensor], Tensor]:
+    return lambda g: layers.input_gradient_of_conv2d(g, weight, layer._stride, layer._padding, x.shape[2:])
 
 
 def relu(x: Traced | Tensor) -> Traced | Tensor:
@@ -136,9 +149,9 @@ def relu(x: Traced | Tensor) -> Traced | Tensor:
         The same shape, traced where ``x`` is.
     """
     if not isinstance(x, Traced):
-        return F.relu(x)
-    mask = (x.value > 0).astype(x.value.dtype)
-    return Traced(F.relu(x.value), (x, lambda g: g * mask))
+        return layers.relu(x)
+    y = layers.relu(x.value)
+    return Traced(y, (x, lambda g: layers.relu_gradient(g, y)))
 
 
 def leaky_relu(x: Traced | Tensor, negative_slope: float = 0.01) -> Traced | Tensor:
@@ -152,9 +165,9 @@ def leaky_relu(x: Traced | Tensor, negative_slope: float = 0.01) -> Traced | Ten
         The same shape, traced where ``x`` is.
     """
     if not isinstance(x, Traced):
-        return F.leaky_relu(x, negative_slope)
-    slopes = (x.value >= 0).astype(x.value.dtype) * (1 - negative_slope) + negative_slope
-    return Traced(F.leaky_relu(x.value, negative_slope), (x, lambda g: g * slopes))
+        return layers.leaky_relu(x, negative_slope)
+    y = layers.leaky_relu(x.value, negative_slope)
+    return Traced(y, (x, lambda g: layers.leaky_relu_gradient(g, x.value, negative_slope)))
 
 
 def avg_pool2d(x: Traced | Tensor, size: int) -> Traced | Tensor:
@@ -168,11 +181,37 @@ def avg_pool2d(x: Traced | Tensor, size: int) -> Traced | Tensor:
         [N, C, H / size, W / size], traced where ``x`` is.
     """
     if not isinstance(x, Traced):
-        return F.avg_pool2d(x, size)
-    return Traced(
-        F.avg_pool2d(x.value, size),
-        (x, lambda g: F.interpolate(g, size=x.shape[2:], mode="nearest") / size**2),
-    )
+        return layers.avg_pool2d(x, size)
+    return Traced(layers.avg_pool2d(x.value, size), (x, lambda g: layers.avg_pool2d_gradient(g, size)))
+
+
+def add(x: Traced | Tensor, y: Traced | Tensor) -> Traced | Tensor:
+    """Add two images of the same shape.
+
+    Args:
+        x: [N, C, H, W].
+        y: [N, C, H, W].
+
+    Returns:
+        [N, C, H, W], traced where one of them is.
+    """
+    value = layers.add(_value(x), _value(y))
+    sources = [(part, lambda g: g) for part in (x, y) if isinstance(part, Traced)]
+    return Traced(value, *sources) if sources else value
+
+
+def fork(x: Traced | Tensor) -> tuple[Traced | Tensor, Traced | Tensor]:
+    """Return an image twice, for two branches of a network; see ``layers.fork``.
+
+    Args:
+        x: [N, C, H, W].
+
+    Returns:
+        Two of [N, C, H, W], traced where ``x`` is.
+    """
+    if not isinstance(x, Traced):
+        return layers.fork(x)
+    return tuple(Traced(value, (x, lambda g: g)) for value in layers.fork(x.value))
 
 
 def concat(parts: Sequence[Traced | Tensor], axis: int) -> Traced | Tensor:
@@ -244,9 +283,10 @@ def input_gradient(function: Callable, x: Tensor, scale: float = 1.0) -> Tensor:
         gradient = gradients.pop(step)
         if step is start:
             return gradient
-        for source, pullback in step.sources:
-            part = pullback(gradient)
-            gradients[source] = gradients[source] + part if source in gradients else part
+        copies = layers.fork(gradient) if len(step.sources) == 2 else [gradient] * len(step.sources)
+        for (source, pullback), copy in zip(step.sources, copies):
+            part = pullback(copy)
+            gradients[source] = layers.add(gradients[source], part) if source in gradients else part
     raise InputError("This critic's score does not depend on its input.")
 
 
@@ -279,16 +319,3 @@ def _sum_to(x: Tensor, shape: list[int]) -> Tensor:
     """Undo a broadcast: sum over what was repeated."""
     repeated = [i for i, (size, wanted) in enumerate(zip(x.shape, shape)) if size != wanted]
     return x.sum(axis=repeated, keepdim=True) if repeated else x
-
-
-def _given_padding(layer: nn.Conv2D) -> list:
-    padding = layer._padding
-    return [padding] * 2 if isinstance(padding, (str, int)) else list(padding)
-
-
-def _padding(size: int, kernel: int, stride: int, padding: str | int) -> tuple[int, int]:
-    """Return the zeros before and after an axis."""
-    if padding != "same":
-        return padding, padding
-    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
-    return total // 2, total - total // 2

@@ -16,6 +16,7 @@ import paddle.nn.functional as F
 from paddle import Tensor
 from paddle import nn
 
+from ppsci_gan import layers
 from ppsci_gan import players
 from ppsci_gan.errors import InputError
 
@@ -38,13 +39,13 @@ def initialized(layer: nn.Layer) -> nn.Layer:
 
 def down(inputs: int, outputs: int) -> nn.Conv2D:
     """Halve height and width, rounded up."""
-    return initialized(nn.Conv2D(inputs, outputs, 5, stride=2, padding=2))
+    return initialized(layers.Conv2D(inputs, outputs, 5, stride=2, padding=2))
 
 
 def up(inputs: int, outputs: int, size: Sequence[int]) -> nn.Conv2DTranspose:
     """Double height and width up to ``size``, which may be odd."""
     missing = [1 - edge % 2 for edge in size]
-    return initialized(nn.Conv2DTranspose(inputs, outputs, 5, stride=2, padding=2, output_padding=missing))
+    return initialized(layers.Conv2DTranspose(inputs, outputs, 5, stride=2, padding=2, output_padding=missing))
 
 
 def sizes(image_size: Sequence[int], layers: int) -> list[list[int]]:
@@ -145,16 +146,16 @@ class DcganGenerator(players.Generator):
         self.linear_norms = nn.LayerList([nn.BatchNorm1D(n, **NORMALIZATION) for n in widths[1:-1]])
         outputs = [*depths[1:], channels]
         self.ups = nn.LayerList([up(i + k, o, size) for i, o, size in zip(depths, outputs, reversed(finer))])
-        self.norms = nn.LayerList([nn.BatchNorm2D(n, **NORMALIZATION) for n in depths])
+        self.norms = nn.LayerList([layers.BatchNorm2D(n, **NORMALIZATION) for n in depths])
 
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
         h = x[self.input_keys[0]]
         classes = F.one_hot(x[self.input_keys[1]], self.label_num).astype(h.dtype) if self.label_num else None
         for linear, norm in zip(self.linears, self.linear_norms):
-            h = F.relu(norm(linear(join(h, classes))))
+            h = layers.relu(norm(linear(join(h, classes))))
         h = self.linears[-1](join(h, classes)).reshape([-1, *self.first_shape])
         for norm, layer in zip(self.norms, self.ups):
-            h = layer(join(F.relu(norm(h)), classes))
+            h = layer(join(layers.relu(norm(h)), classes))
         return {self.output_keys[0]: F.tanh(h)}
 
     def kept_of(self, name: str, theirs: np.ndarray, arrays: dict[str, np.ndarray]) -> np.ndarray | None:
@@ -226,7 +227,7 @@ class DcganDiscriminator(players.Player):
         k = self.label_num
         height, width = sizes(image_size, len(depths))[-1]
         self.downs = nn.LayerList([down(i + k, o) for i, o in zip([channels, *depths], depths)])
-        self.norms = nn.LayerList([nn.BatchNorm2D(n, **NORMALIZATION) for n in depths[1:]])
+        self.norms = nn.LayerList([layers.BatchNorm2D(n, **NORMALIZATION) for n in depths[1:]])
         widths = [depths[-1] * height * width, *([hidden] if hidden else []), 1]
         self.linears = nn.LayerList([initialized(nn.Linear(i + k, o)) for i, o in zip(widths, widths[1:])])
         self.linear_norms = nn.LayerList([nn.BatchNorm1D(n, **NORMALIZATION) for n in widths[1:-1]])
@@ -235,10 +236,10 @@ class DcganDiscriminator(players.Player):
         h = x[self.input_keys[0]]
         classes = F.one_hot(x[self.input_keys[1]], self.label_num).astype(h.dtype) if self.label_num else None
         for layer, norm in zip(self.downs, [nn.Identity(), *self.norms]):
-            h = F.leaky_relu(norm(layer(join(h, classes))), SLOPE)
+            h = layers.leaky_relu(norm(layer(join(h, classes))), SLOPE)
         h = h.reshape([h.shape[0], -1])
         for linear, norm in zip(self.linears, self.linear_norms):
-            h = F.leaky_relu(norm(linear(join(h, classes))), SLOPE)
+            h = layers.leaky_relu(norm(linear(join(h, classes))), SLOPE)
         return {self.output_keys[0]: self.linears[-1](join(h, classes)).squeeze(1)}
 
     def kept_of(self, name: str, theirs: np.ndarray, arrays: dict[str, np.ndarray]) -> np.ndarray | None:

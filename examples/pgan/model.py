@@ -17,6 +17,7 @@ import paddle.nn.functional as F
 from paddle import Tensor
 from paddle import nn
 
+from ppsci_gan import layers
 from ppsci_gan import players
 from ppsci_gan import traced
 from ppsci_gan.errors import InputError
@@ -59,16 +60,15 @@ class Equalized(nn.Layer):
         self.bias = self.create_parameter([outputs], is_bias=True)
 
     def forward(self, x: Tensor) -> Tensor:
+        bias = self.bias * self.scale if self.scale_bias else self.bias
         if isinstance(self.layer, nn.Linear):
-            h, bias = traced.linear(self.layer, x), self.bias
-        else:
-            h, bias = traced.conv2d(self.layer, x), self.bias.reshape([-1, 1, 1])
-        return (h + bias) * self.scale if self.scale_bias else h * self.scale + bias
+            return traced.linear(self.layer, x) * self.scale + bias
+        return traced.scaled_conv2d(self.layer, x, self.scale, bias)
 
 
 def pixel_norm(x: Tensor) -> Tensor:
     """Scale the features of every pixel to mean square 1 (section 4.2)."""
-    return x / paddle.sqrt((x * x).mean(axis=1, keepdim=True) + EPSILON)
+    return layers.along_channels(lambda x, axis: x / paddle.sqrt((x * x).mean(axis=axis, keepdim=True) + EPSILON), x)
 
 
 def minibatch_stddev(x: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ def minibatch_stddev(x: Tensor) -> Tensor:
 
 def upsample(x: Tensor) -> Tensor:
     """Double height and width by repeating pixels."""
-    return F.interpolate(x, size=[2 * x.shape[2], 2 * x.shape[3]], mode="nearest")
+    return layers.upsample2d(x)
 
 
 # --8<-- [end:layers]
@@ -199,7 +199,7 @@ class PganGenerator(Growing, players.Generator):
         self.label_num = label_num if use_label else 0
 
         def conv(inputs: int, outputs: int, size: int, gain: float = RECTIFIED) -> Equalized:
-            layer = nn.Conv2D(inputs, outputs, size, padding=size // 2, bias_attr=False)
+            layer = layers.Conv2D(inputs, outputs, size, padding=size // 2, bias_attr=False)
             return Equalized(layer, gain, scale_bias)
 
         first = nn.Linear(latent_dim + self.label_num, depths[0] * FIRST**2, bias_attr=False)
@@ -234,7 +234,7 @@ class PganGenerator(Growing, players.Generator):
 def activate(x: Tensor) -> Tensor:
     """Rectify, then normalise every pixel: after each convolution of the generator."""
     # paddle2onnx misreads the slope of a leaky_relu, so exported generators have a maximum, which is slower.
-    return pixel_norm(F.leaky_relu(x, SLOPE) if paddle.in_dynamic_mode() else paddle.maximum(x, SLOPE * x))
+    return pixel_norm(layers.leaky_relu(x, SLOPE) if paddle.in_dynamic_mode() else paddle.maximum(x, SLOPE * x))
 
 
 # --8<-- [end:generator]
@@ -277,7 +277,7 @@ class PganDiscriminator(Growing):
         super().__init__(input_keys, output_keys if use_label else output_keys[:1], depths)
 
         def conv(inputs: int, outputs: int, size: int) -> Equalized:
-            layer = nn.Conv2D(inputs, outputs, size, padding=size // 2, bias_attr=False)
+            layer = layers.Conv2D(inputs, outputs, size, padding=size // 2, bias_attr=False)
             return Equalized(layer, scale_bias=scale_bias)
 
         def linear(inputs: int, outputs: int, gain: float) -> Equalized:

@@ -15,6 +15,7 @@ import paddle.nn.functional as F
 from paddle import Tensor
 from paddle import nn
 
+from ppsci_gan import layers
 from ppsci_gan import players
 from ppsci_gan import traced
 from ppsci_gan.errors import InputError
@@ -160,16 +161,16 @@ class WganGpMnistGenerator(Generator):
         self.input = glorot_uniform(nn.Linear(LATENT_DIM, 4 * 4 * 4 * dim))
         self.up = nn.LayerList(
             [
-                he_uniform(nn.Conv2DTranspose(4 * dim, 2 * dim, 5, stride=2, padding="same")),
-                he_uniform(nn.Conv2DTranspose(2 * dim, dim, 5, stride=2, padding="same", output_padding=1)),
-                he_uniform(nn.Conv2DTranspose(dim, 1, 5, stride=2, padding="same")),
+                he_uniform(layers.Conv2DTranspose(4 * dim, 2 * dim, 5, stride=2, padding="same")),
+                he_uniform(layers.Conv2DTranspose(2 * dim, dim, 5, stride=2, padding="same", output_padding=1)),
+                he_uniform(layers.Conv2DTranspose(dim, 1, 5, stride=2, padding="same")),
             ]
         )
 
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
-        h = F.relu(self.input(x[self.input_keys[0]])).reshape([-1, 4 * self.dim, 4, 4])
-        h = F.relu(self.up[0](h))[:, :, :7, :7]  # 8x8 cut to 7x7, so that two doublings give 28x28
-        h = F.relu(self.up[1](h))
+        h = layers.relu(self.input(x[self.input_keys[0]])).reshape([-1, 4 * self.dim, 4, 4])
+        h = layers.relu(self.up[0](h))[:, :, :7, :7]  # 8x8 cut to 7x7, so that two doublings give 28x28
+        h = layers.relu(self.up[1](h))
         return {self.output_keys[0]: F.sigmoid(self.up[2](h)).reshape([-1, 784])}
 
     @staticmethod
@@ -206,9 +207,9 @@ class WganGpMnistDiscriminator(Player):
         self.negative_slope = negative_slope
         self.down = nn.LayerList(
             [
-                he_uniform(nn.Conv2D(1, dim, 5, stride=2, padding="same")),
-                he_uniform(nn.Conv2D(dim, 2 * dim, 5, stride=2, padding="same")),
-                he_uniform(nn.Conv2D(2 * dim, 4 * dim, 5, stride=2, padding="same")),
+                he_uniform(layers.Conv2D(1, dim, 5, stride=2, padding="same")),
+                he_uniform(layers.Conv2D(dim, 2 * dim, 5, stride=2, padding="same")),
+                he_uniform(layers.Conv2D(2 * dim, 4 * dim, 5, stride=2, padding="same")),
             ]
         )
         self.output = glorot_uniform(nn.Linear(4 * 4 * 4 * dim, 1))
@@ -233,7 +234,7 @@ class WganGpMnistDiscriminator(Player):
 # --8<-- [start:resnet]
 def upsample_nearest(x: Tensor) -> Tensor:
     """Double height and width by repeating pixels."""
-    return F.interpolate(x, size=[2 * x.shape[2], 2 * x.shape[3]], mode="nearest")
+    return layers.upsample2d(x)
 
 
 def upsample_shuffle(x: Tensor) -> Tensor:
@@ -250,7 +251,7 @@ class ConditionalBatchNorm2D(nn.Layer):
 
     def __init__(self, channels: int, label_num: int):
         super().__init__()
-        self.normalize = nn.BatchNorm2D(channels, weight_attr=False, bias_attr=False)
+        self.normalize = layers.BatchNorm2D(channels, weight_attr=False, bias_attr=False)
         self.scale = self.create_parameter([label_num, channels], default_initializer=nn.initializer.Constant(1.0))
         self.offset = self.create_parameter([label_num, channels], default_initializer=nn.initializer.Constant(0.0))
 
@@ -302,18 +303,19 @@ class ResidualBlock(nn.Layer):
         # A generator's block changes the channels in its first convolution, a critic's in the second.
         hidden = dim_in if resample == "down" and preactivate else dim
         self.norm1, self.norm2 = (normalize(dim_in), normalize(hidden)) if normalize else (None, None)
-        self.conv1 = he_uniform(nn.Conv2D(dim_in, hidden, 3, padding=1))
-        self.conv2 = he_uniform(nn.Conv2D(hidden, dim, 3, padding=1))
-        self.shortcut = glorot_uniform(nn.Conv2D(dim_in, dim, 1)) if resample else None
+        self.conv1 = he_uniform(layers.Conv2D(dim_in, hidden, 3, padding=1))
+        self.conv2 = he_uniform(layers.Conv2D(hidden, dim, 3, padding=1))
+        self.shortcut = glorot_uniform(layers.Conv2D(dim_in, dim, 1)) if resample else None
 
     def forward(self, x: Tensor, labels: Tensor | None = None, upsample=None) -> Tensor:
-        h = self.activate(self.norm1, x, labels) if self.preactivate else x
+        x, h = traced.fork(x)
+        h = self.activate(self.norm1, h, labels) if self.preactivate else h
         h = traced.conv2d(self.conv1, upsample(h) if self.resample == "up" else h)
         h = traced.conv2d(self.conv2, self.activate(self.norm2, h, labels))
         if self.resample == "down":
             # The mean commutes with a 1x1 convolution, which costs a quarter on the smaller image.
-            return traced.avg_pool2d(h, 2) + traced.conv2d(self.shortcut, traced.avg_pool2d(x, 2))
-        return h + (self.shortcut(upsample(x)) if self.resample == "up" else x)
+            return traced.add(traced.avg_pool2d(h, 2), traced.conv2d(self.shortcut, traced.avg_pool2d(x, 2)))
+        return traced.add(h, self.shortcut(upsample(x)) if self.resample == "up" else x)
 
     @staticmethod
     def activate(norm: nn.Layer | None, x: Tensor, labels: Tensor | None) -> Tensor:
@@ -388,7 +390,7 @@ class WganGpCifar10Generator(Generator):
         widths = [dim * width for width in WIDTHS[resolution]]
         self.image_shape = (channels, resolution, resolution)
         self.label_num = label_num if use_label else 0
-        norm = (lambda n: ConditionalBatchNorm2D(n, label_num)) if use_label else nn.BatchNorm2D
+        norm = (lambda n: ConditionalBatchNorm2D(n, label_num)) if use_label else layers.BatchNorm2D
         self.input = glorot_uniform(nn.Linear(LATENT_DIM, 4 * 4 * widths[0]))
         self.blocks = nn.LayerList(
             [
@@ -396,8 +398,8 @@ class WganGpCifar10Generator(Generator):
                 for width, following in zip(widths, widths[1:])
             ]
         )
-        self.norm = nn.BatchNorm2D(dim) if normalize else None
-        self.output = glorot_uniform(nn.Conv2D(dim, channels, 3, padding=1))
+        self.norm = layers.BatchNorm2D(dim) if normalize else None
+        self.output = glorot_uniform(layers.Conv2D(dim, channels, 3, padding=1))
         self.remember_arithmetic()
 
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -468,7 +470,7 @@ class WganGpCifar10Discriminator(Player):
             others = [ResidualBlock(dim, dim, resample, norm) for resample in ("down", None, None)]
             self.blocks, features = nn.LayerList([first, *others]), dim
         else:
-            self.input = glorot_uniform(nn.Conv2D(channels, dim, 3, padding=1))
+            self.input = glorot_uniform(layers.Conv2D(channels, dim, 3, padding=1))
             widths = [dim * width for width in reversed(WIDTHS[resolution])]
             pairs = zip(widths, widths[1:])
             self.blocks = nn.LayerList([ResidualBlock(*pair, "down", norm) for pair in pairs])
@@ -556,16 +558,16 @@ class WganGpCifar10DcganGenerator(Generator):
         widths = [4 * dim, 2 * dim, dim, 3]
         self.up = nn.LayerList(
             [
-                he_uniform(nn.Conv2DTranspose(width, following, 5, stride=2, padding=2, output_padding=1))
+                he_uniform(layers.Conv2DTranspose(width, following, 5, stride=2, padding=2, output_padding=1))
                 for width, following in zip(widths, widths[1:])
             ]
         )
-        self.norms = nn.LayerList([nn.BatchNorm2D(n) if normalize else nn.Identity() for n in widths[1:3]])
+        self.norms = nn.LayerList([layers.BatchNorm2D(n) if normalize else nn.Identity() for n in widths[1:3]])
 
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
-        h = F.relu(self.input_norm(self.input(x[self.input_keys[0]]))).reshape([-1, 4 * self.dim, 4, 4])
+        h = layers.relu(self.input_norm(self.input(x[self.input_keys[0]]))).reshape([-1, 4 * self.dim, 4, 4])
         for layer, norm in zip(self.up, self.norms):
-            h = F.relu(norm(layer(h)))
+            h = layers.relu(norm(layer(h)))
         return {self.output_keys[0]: F.tanh(self.up[2](h)).reshape([-1, 3072])}
 
     @staticmethod
@@ -610,7 +612,7 @@ class WganGpCifar10DcganDiscriminator(Player):
         widths = [3, dim, 2 * dim, 4 * dim]
         self.down = nn.LayerList(
             [
-                he_uniform(nn.Conv2D(width, following, 5, stride=2, padding=2))
+                he_uniform(layers.Conv2D(width, following, 5, stride=2, padding=2))
                 for width, following in zip(widths, widths[1:])
             ]
         )
