@@ -20,7 +20,6 @@ from contextlib import contextmanager
 import paddle
 import paddle.nn.functional as F
 from paddle import Tensor
-from paddle import _C_ops
 from paddle import nn
 from paddle.autograd import PyLayer
 
@@ -131,8 +130,10 @@ def _by_onednn(*tensors: Tensor | None) -> bool:
 # --- convolutions ---
 
 
-def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride=1, padding=0) -> Tensor:
-    """Convolve images, as ``paddle.nn.functional.conv2d``.
+def conv2d(
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, stride=1, padding=0, slope: float | None = None
+) -> Tensor:
+    """Convolve images, as ``paddle.nn.functional.conv2d``, and rectify the result, if wanted.
 
     Args:
         x: [N, C, H, W].
@@ -140,6 +141,7 @@ def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride=1, padd
         bias: [C'].
         stride: A number, or one for each axis.
         padding: Zeros around the image: a number, two, four (top, bottom, left, right), or ``same``.
+        slope: Of a rectifier behind the convolution, for negative values: 0 of an ordinary one, None for none.
 
     Returns:
         [N, C', H', W'].
@@ -151,9 +153,9 @@ def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride=1, padd
         (2, 4, 4, 4)
     """
     if not _by_onednn(x, weight, bias):
-        return F.conv2d(x, weight, bias, stride=stride, padding=padding)
+        return _rectify(F.conv2d(x, weight, bias, stride=stride, padding=padding), slope)
     geometry = _geometry(tuple(x.shape[2:]), tuple(weight.shape[2:]), _pair(stride), _hashable(padding))
-    return _Convolution.apply(x, weight, bias, geometry, _Choice.dtype)
+    return _Convolution.apply(x, weight, bias, geometry, _Choice.dtype, slope)
 
 
 def conv2d_transpose(
@@ -220,11 +222,11 @@ class Conv2D(nn.Conv2D):
         (2, 8, 16, 16)
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the convolved images."""
+    def forward(self, x: Tensor, slope: float | None = None) -> Tensor:
+        """Return the convolved images; rectified where a slope for negative values is given."""
         if not _is_plain(self):
-            return super().forward(x)
-        return conv2d(x, self.weight, self.bias, self._stride, self._padding)
+            return _rectify(super().forward(x), slope)
+        return conv2d(x, self.weight, self.bias, self._stride, self._padding, slope)
 
 
 class Conv2DTranspose(nn.Conv2DTranspose):
@@ -258,15 +260,19 @@ class _Convolution(PyLayer):
     """
 
     @staticmethod
-    def forward(ctx, x, weight, bias, geometry, dtype):
-        ctx.save_for_backward(x, weight)
-        ctx.settings = geometry, dtype, _needs(x), _needs(weight), bias is not None and _needs(bias), bias is not None
-        return onednn.convolution(x, weight, bias, geometry, dtype)
+    def forward(ctx, x, weight, bias, geometry, dtype, slope=None):
+        y = onednn.convolution(x, weight, bias, geometry, dtype, slope)
+        ctx.save_for_backward(x, weight, *([] if slope is None else [y]))
+        needed = _needs(x), _needs(weight), bias is not None and _needs(bias), bias is not None
+        ctx.settings = geometry, dtype, slope, *needed
+        return y
 
     @staticmethod
     def backward(ctx, g):
-        x, weight = ctx.saved_tensor()
-        geometry, dtype, of_x, of_weight, of_bias, has_bias = ctx.settings
+        x, weight, *rectified = ctx.saved_tensor()
+        geometry, dtype, slope, of_x, of_weight, of_bias, has_bias = ctx.settings
+        if rectified:
+            g = rectifier_gradient(g, *rectified, slope)
         gx = _Transposed.apply(g, weight, None, geometry, tuple(x.shape[2:]), dtype) if of_x else None
         gw = gb = None
         if of_bias:  # differentiable no further, which the written out gradient penalty does not need
@@ -355,7 +361,7 @@ def relu(x: Tensor) -> Tensor:
     Args:
         x: Any shape.
     """
-    return _Relu.apply(x) if _by_onednn(x) else F.relu(x)
+    return _Relu.apply(x, 0.0) if _by_onednn(x) else F.relu(x)
 
 
 def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
@@ -365,32 +371,31 @@ def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
         x: Any shape.
         negative_slope: The slope.
     """
-    return in_memory_order(lambda x: F.leaky_relu(x, negative_slope), x)
+    if not paddle.in_dynamic_mode():
+        return paddle.maximum(x, negative_slope * x)  # paddle2onnx misreads the slope of a leaky_relu
+    return _Relu.apply(x, negative_slope) if _by_onednn(x) else F.leaky_relu(x, negative_slope)
 
 
-def relu_gradient(g: Tensor, y: Tensor) -> Tensor:
-    """Pass a gradient back through ``relu``; differentiable with respect to the gradient.
+def rectifier_gradient(g: Tensor, y: Tensor, slope: float = 0.0) -> Tensor:
+    """Pass a gradient back through a rectifier; differentiable with respect to the gradient.
 
     Args:
         g: Gradient of the result.
-        y: The result.
+        y: The result of ``relu``, ``leaky_relu``, or of ``conv2d`` with a slope.
+        slope: For negative values.
     """
+    y = y.detach()
     if _by_onednn(g, y):
-        return _ReluGradient.apply(g, y.detach())
-    return g * (y.detach() > 0).astype(y.dtype)
+        return _RectifierGradient.apply(g, y, slope)
+    if not slope:
+        return g * (y > 0).astype(y.dtype)
+    return g * ((y >= 0).astype(y.dtype) * (1 - slope) + slope)
 
 
-def leaky_relu_gradient(g: Tensor, x: Tensor, negative_slope: float = 0.01) -> Tensor:
-    """Pass a gradient back through ``leaky_relu``; differentiable with respect to the gradient.
-
-    Args:
-        g: Gradient of the result.
-        x: What was rectified.
-        negative_slope: The slope.
-    """
-    if _by_onednn(g, x):
-        return in_memory_order(lambda g, x: _LeakyReluGradient.apply(g, x, negative_slope), g, x.detach())
-    return g * ((x.detach() >= 0).astype(x.dtype) * (1 - negative_slope) + negative_slope)
+def _rectify(x: Tensor, slope: float | None) -> Tensor:
+    if slope is None:
+        return x
+    return leaky_relu(x, slope) if slope else relu(x)
 
 
 def add(x: Tensor, y: Tensor) -> Tensor:
@@ -473,37 +478,27 @@ class BatchNorm2D(nn.BatchNorm2D):
 
 class _Relu(PyLayer):
     @staticmethod
-    def forward(ctx, x):
-        y = onednn.relu(x)
+    def forward(ctx, x, slope):
+        y = onednn.relu(x, slope)
         ctx.save_for_backward(y)
+        ctx.slope = slope
         return y
 
     @staticmethod
     def backward(ctx, g):
-        return onednn.relu_gradient(g, *ctx.saved_tensor())
+        return onednn.relu_gradient(g, *ctx.saved_tensor(), ctx.slope)
 
 
-class _ReluGradient(PyLayer):
+class _RectifierGradient(PyLayer):
     @staticmethod
-    def forward(ctx, g, y):
+    def forward(ctx, g, y, slope):
         ctx.save_for_backward(y)
-        return onednn.relu_gradient(g, y)
-
-    @staticmethod
-    def backward(ctx, g):
-        return onednn.relu_gradient(g, *ctx.saved_tensor()), None
-
-
-class _LeakyReluGradient(PyLayer):
-    @staticmethod
-    def forward(ctx, g, x, slope):
-        ctx.save_for_backward(x)
         ctx.slope = slope
-        return _C_ops.leaky_relu_grad(x, g, slope)
+        return onednn.relu_gradient(g, y, slope)
 
     @staticmethod
     def backward(ctx, g):
-        return _C_ops.leaky_relu_grad(*ctx.saved_tensor(), g, ctx.slope), None
+        return onednn.relu_gradient(g, *ctx.saved_tensor(), ctx.slope), None
 
 
 class _MeanPool(PyLayer):

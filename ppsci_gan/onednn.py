@@ -21,14 +21,24 @@ from pathlib import Path
 
 import paddle
 from paddle import Tensor
+from paddle import _C_ops
 
 MAJOR_VERSION = 3  # whose constants these are
 CACHED_PRIMITIVES = 512  # each is of one kind and shape; a training uses some dozens
 
 _FORWARD_TRAINING, _FORWARD_INFERENCE, _BACKWARD = 64, 96, 128
-_CONVOLUTION, _DECONVOLUTION, _RELU, _RELU_OF_OUTPUT, _MEAN_POOL, _NEAREST = 1, 10, 0x20, 0x100, 0x3FF, 0x2FFF0
-_USE_STATISTICS, _USE_SCALE, _USE_SHIFT = 1, 2, 4
+_CONVOLUTION, _DECONVOLUTION, _RELU, _RELU_OF_OUTPUT, _LINEAR, _MEAN_POOL, _NEAREST = (
+    1,
+    10,
+    0x20,
+    0x100,
+    0x26,
+    0x3FF,
+    0x2FFF0,
+)
+_USE_SCALE, _USE_SHIFT = 2, 4
 _ANY_LAYOUT = 1
+_SMALLEST = 2.0**-126  # of float32's normal numbers
 _TYPES = {paddle.bfloat16: 2, paddle.float32: 3}
 _QUERY = {"src": 129, "diff_src": 130, "weights": 131, "diff_weights": 132, "dst": 133, "diff_dst": 134}
 _ARGUMENT = {
@@ -47,6 +57,8 @@ _ARGUMENT = {
     "diff_scale": 255,
     "diff_shift": 256,
 }
+
+_CPU = paddle.CPUPlace()
 
 # (stride_h, stride_w, top, bottom, left, right): a convolution's strides and the zeros around the image.
 Geometry = tuple[int, int, int, int, int, int]
@@ -130,6 +142,20 @@ def _describe(shape: Sequence[int], strides: Sequence[int] | None = None, dtype=
     return _create("memory_desc_create_with_strides", len(shape), _longs(shape), _TYPES[dtype], _longs(strides))
 
 
+def _rectifier(slope: float | None) -> _Handle | None:
+    """Return the attribute that has a primitive rectify its result, with a slope for negative values."""
+    if slope is None:
+        return None
+    steps, attributes = _create("post_ops_create"), _create("primitive_attr_create")
+    _call("post_ops_append_eltwise", steps, _RELU, ctypes.c_float(slope), ctypes.c_float(0))
+    if slope:
+        # At zero Paddle's gradient is 1, oneDNN's is the slope, and it judges by the result: zeros become the smallest
+        # positive number, which changes no other.
+        _call("post_ops_append_eltwise", steps, _LINEAR, ctypes.c_float(1), ctypes.c_float(_SMALLEST))
+    _call("primitive_attr_set_post_ops", attributes, steps)
+    return attributes
+
+
 # --- layouts ---
 
 
@@ -177,7 +203,7 @@ def empty_image(shape: Sequence[int], dtype=paddle.float32) -> Tensor:
         [24, 1, 8, 2]
     """
     n, c, h, w = shape
-    return paddle.empty([n, h, w, c], dtype).transpose([0, 3, 1, 2])
+    return _C_ops.transpose(_C_ops.empty([n, h, w, c], dtype, _CPU), [0, 3, 1, 2])
 
 
 def channels_last(x: Tensor, dtype=paddle.float32) -> Tensor:
@@ -253,14 +279,14 @@ class Primitive:
 
     def __call__(self, **tensors: Tensor) -> None:
         """Compute into the output tensors; every tensor must lie in memory as was said when this was made."""
-        library, stream = _library(), _stream()
+        set_data, stream = _library().dnnl_memory_set_data_handle, _stream()
         buffers, outputs = [], []
         for name, slot in self.slots.items():
-            library.dnnl_memory_set_data_handle(slot.outer, tensors[name].data_ptr())
+            set_data(slot.outer, tensors[name].data_ptr())
             if slot.copy is None:
                 continue
-            buffers.append(paddle.empty([slot.bytes], "uint8"))  # from Paddle's allocator
-            library.dnnl_memory_set_data_handle(slot.inner, buffers[-1].data_ptr())
+            buffers.append(_C_ops.empty([slot.bytes], paddle.uint8, _CPU))  # from Paddle's allocator
+            set_data(slot.inner, buffers[-1].data_ptr())
             if slot.is_output:
                 outputs.append(slot)
             else:
@@ -283,7 +309,14 @@ def _reorder(source: Layout, target: Layout, source_type, target_type) -> Primit
 # --- convolutions ---
 
 
-def convolution(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, dtype=paddle.float32) -> Tensor:
+def convolution(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    geometry: Geometry,
+    dtype=paddle.float32,
+    slope: float | None = None,
+) -> Tensor:
     """Convolve images.
 
     Args:
@@ -292,6 +325,7 @@ def convolution(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geomet
         bias: [C'], or None.
         geometry: Strides and padding.
         dtype: Of the factors of its products, float32 or bfloat16; sums are float32.
+        slope: Where given, the result is rectified, with this slope for negative values.
 
     Returns:
         [N, C', H', W'], channels last.
@@ -305,7 +339,7 @@ def convolution(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geomet
     """
     shape = output_shape(x.shape, weight.shape, geometry)
     result = empty_image(shape)
-    primitive = _convolution(tuple(x.shape), _layout(weight), shape, geometry, bias is not None, dtype)
+    primitive = _convolution(tuple(x.shape), _layout(weight), shape, geometry, bias is not None, dtype, slope)
     primitive(src=channels_last(x, dtype), weights=weight, dst=result, **_given(bias=bias))
     return result
 
@@ -384,16 +418,16 @@ def _axes(geometry: Geometry) -> tuple[ctypes.Array, ...]:
     return _longs([stride_h, stride_w]), _longs([0, 0]), _longs([top, left]), _longs([bottom, right])
 
 
-def _convolution_descriptor(x, weight, y, geometry: Geometry, dtype, bias: bool = False, result=paddle.float32):
+def _convolution_descriptor(x, weight, y, geometry: Geometry, dtype, bias=False, result=paddle.float32, slope=None):
     vector = _describe([weight[0]], [1]) if bias else None
     descriptors = _image(x, dtype), _describe(weight, None, dtype), vector, _image(y, result)
-    arguments = _engine(), _FORWARD_TRAINING, _CONVOLUTION, *descriptors, *_axes(geometry), None
+    arguments = _engine(), _FORWARD_TRAINING, _CONVOLUTION, *descriptors, *_axes(geometry), _rectifier(slope)
     return _create("convolution_forward_primitive_desc_create", *arguments)
 
 
 @_cached
-def _convolution(x, weight: Layout, y, geometry: Geometry, bias: bool, dtype) -> Primitive:
-    descriptor = _convolution_descriptor(x, weight[0], y, geometry, dtype, bias)
+def _convolution(x, weight: Layout, y, geometry: Geometry, bias: bool, dtype, slope: float | None) -> Primitive:
+    descriptor = _convolution_descriptor(x, weight[0], y, geometry, dtype, bias, slope=slope)
     vector = {"bias": _describe([weight[0][0]], [1])} if bias else {}
     return Primitive(descriptor, src=_image(x, dtype), weights=_describe(*weight), dst=_image(y), **vector)
 
@@ -423,34 +457,36 @@ def _weight_gradient(x, y, weight: Layout, geometry: Geometry, bias: bool, dtype
 # --- element by element, pooling, normalisation ---
 
 
-def relu(x: Tensor) -> Tensor:
+def relu(x: Tensor, slope: float = 0.0) -> Tensor:
     """Rectify.
 
     Args:
         x: Any shape.
+        slope: For negative values.
 
     Returns:
         The same shape, in the same layout where that is dense.
     """
     x = _dense(x)
     y = _empty_like(x)
-    _relu(x.size)(src=x, dst=y)
-    return y
+    _relu(x.size, slope)(src=x, dst=y)
+    return _C_ops.scale_(y, 1.0, _SMALLEST, True) if slope else y  # see _rectifier
 
 
-def relu_gradient(g: Tensor, y: Tensor) -> Tensor:
-    """Return the gradient of ``relu`` with respect to its argument.
+def relu_gradient(g: Tensor, y: Tensor, slope: float = 0.0) -> Tensor:
+    """Return the gradient of a rectifier, by itself or behind a convolution, with respect to its argument.
 
     Args:
         g: Gradient of the result.
         y: The result.
+        slope: For negative values.
 
     Returns:
         The same shape, in the layout of ``y``.
     """
     y = _dense(y)
     result = _empty_like(y)
-    _relu_gradient(y.size)(diff_dst=_lying_like(g, y), dst=y, diff_src=result)
+    _relu_gradient(y.size, slope)(diff_dst=_lying_like(g, y), dst=y, diff_src=result)
     return result
 
 
@@ -542,22 +578,20 @@ def _lying_like(x: Tensor, y: Tensor) -> Tensor:
 
 
 @_cached
-def _relu(size: int) -> Primitive:
+def _relu(size: int, slope: float) -> Primitive:
     x, y = _describe([size], [1]), _describe([size], [1])
-    arguments = _engine(), _FORWARD_TRAINING, _RELU, x, y, ctypes.c_float(0), ctypes.c_float(0), None
+    arguments = _engine(), _FORWARD_TRAINING, _RELU, x, y, ctypes.c_float(slope), ctypes.c_float(0), None
     return Primitive(_create("eltwise_forward_primitive_desc_create", *arguments), src=x, dst=y)
 
 
-def _relu_descriptor(x, y):
-    arguments = _engine(), _FORWARD_TRAINING, _RELU_OF_OUTPUT, x, y, ctypes.c_float(0), ctypes.c_float(0), None
-    return _create("eltwise_forward_primitive_desc_create", *arguments)
-
-
 @_cached
-def _relu_gradient(size: int) -> Primitive:
+def _relu_gradient(size: int, slope: float) -> Primitive:
     x, g, y = (_describe([size], [1]) for _ in range(3))
-    zeros = ctypes.c_float(0), ctypes.c_float(0)
-    arguments = _engine(), _RELU_OF_OUTPUT, x, g, y, *zeros, _relu_descriptor(x, y), None
+    settings = ctypes.c_float(slope), ctypes.c_float(0)
+    hint = _create(
+        "eltwise_forward_primitive_desc_create", _engine(), _FORWARD_TRAINING, _RELU_OF_OUTPUT, x, y, *settings, None
+    )
+    arguments = _engine(), _RELU_OF_OUTPUT, x, g, y, *settings, hint, None
     return Primitive(_create("eltwise_backward_primitive_desc_create", *arguments), diff_src=x, diff_dst=g, dst=y)
 
 

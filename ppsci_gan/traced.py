@@ -103,22 +103,24 @@ def linear(layer: nn.Linear, x: Traced | Tensor) -> Traced | Tensor:
     return Traced(layer(x.value), (x, lambda g: paddle.matmul(g, layer.weight, transpose_y=True)))
 
 
-def conv2d(layer: nn.Conv2D, x: Traced | Tensor) -> Traced | Tensor:
+def conv2d(layer: layers.Conv2D, x: Traced | Tensor, slope: float | None = None) -> Traced | Tensor:
     """Apply a convolution; its pullback is the transposed convolution with the same weights.
 
     Args:
         layer: The layer, without dilation and groups; channels first.
         x: [N, C, H, W].
+        slope: Of a rectifier behind it, for negative values: 0 of an ordinary one, None for none.
 
     Returns:
         [N, C', H', W'], traced where ``x`` is.
     """
-    if not isinstance(x, Traced):
-        return layer(x)
-    return Traced(layer(x.value), (x, _conv2d_pullback(layer, layer.weight, x)))
+    y = layer(_value(x)) if slope is None else layer(_value(x), slope)
+    return _with_pullback(layer, layer.weight, slope, x, y)
 
 
-def scaled_conv2d(layer: nn.Conv2D, x: Traced | Tensor, scale: float, bias: Tensor) -> Traced | Tensor:
+def scaled_conv2d(
+    layer: nn.Conv2D, x: Traced | Tensor, scale: float, bias: Tensor, slope: float | None = None
+) -> Traced | Tensor:
     """Apply a convolution with its weights times a number.
 
     Args:
@@ -126,17 +128,28 @@ def scaled_conv2d(layer: nn.Conv2D, x: Traced | Tensor, scale: float, bias: Tens
         x: [N, C, H, W].
         scale: The number.
         bias: [C'], which is not scaled.
+        slope: As for ``conv2d``.
 
     Returns:
         [N, C', H', W'], traced where ``x`` is.
     """
     weight = layer.weight * scale
-    value = layers.conv2d(_value(x), weight, bias, layer._stride, layer._padding)
-    return Traced(value, (x, _conv2d_pullback(layer, weight, x))) if isinstance(x, Traced) else value
+    y = layers.conv2d(_value(x), weight, bias, layer._stride, layer._padding, slope)
+    return _with_pullback(layer, weight, slope, x, y)
 
 
-def _conv2d_pullback(layer: nn.Conv2D, weight: Tensor, x: Traced) -> Callable[[Tensor], Tensor]:
-    return lambda g: layers.input_gradient_of_conv2d(g, weight, layer._stride, layer._padding, x.shape[2:])
+def _with_pullback(
+    layer: nn.Conv2D, weight: Tensor, slope: float | None, x: Traced | Tensor, y: Tensor
+) -> Traced | Tensor:
+    if not isinstance(x, Traced):
+        return y
+
+    def pullback(g: Tensor) -> Tensor:
+        if slope is not None:
+            g = layers.rectifier_gradient(g, y, slope)
+        return layers.input_gradient_of_conv2d(g, weight, layer._stride, layer._padding, x.shape[2:])
+
+    return Traced(y, (x, pullback))
 
 
 def relu(x: Traced | Tensor) -> Traced | Tensor:
@@ -151,7 +164,7 @@ def relu(x: Traced | Tensor) -> Traced | Tensor:
     if not isinstance(x, Traced):
         return layers.relu(x)
     y = layers.relu(x.value)
-    return Traced(y, (x, lambda g: layers.relu_gradient(g, y)))
+    return Traced(y, (x, lambda g: layers.rectifier_gradient(g, y)))
 
 
 def leaky_relu(x: Traced | Tensor, negative_slope: float = 0.01) -> Traced | Tensor:
@@ -167,7 +180,7 @@ def leaky_relu(x: Traced | Tensor, negative_slope: float = 0.01) -> Traced | Ten
     if not isinstance(x, Traced):
         return layers.leaky_relu(x, negative_slope)
     y = layers.leaky_relu(x.value, negative_slope)
-    return Traced(y, (x, lambda g: layers.leaky_relu_gradient(g, x.value, negative_slope)))
+    return Traced(y, (x, lambda g: layers.rectifier_gradient(g, y, negative_slope)))
 
 
 def avg_pool2d(x: Traced | Tensor, size: int) -> Traced | Tensor:

@@ -59,11 +59,12 @@ class Equalized(nn.Layer):
         self.scale_bias = scale_bias
         self.bias = self.create_parameter([outputs], is_bias=True)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, slope: float | None = None) -> Tensor:
         bias = self.bias * self.scale if self.scale_bias else self.bias
-        if isinstance(self.layer, nn.Linear):
-            return traced.linear(self.layer, x) * self.scale + bias
-        return traced.scaled_conv2d(self.layer, x, self.scale, bias)
+        if isinstance(self.layer, nn.Conv2D):
+            return traced.scaled_conv2d(self.layer, x, self.scale, bias, slope)
+        h = traced.linear(self.layer, x) * self.scale + bias
+        return h if slope is None else traced.leaky_relu(h, slope)
 
 
 def pixel_norm(x: Tensor) -> Tensor:
@@ -216,12 +217,13 @@ class PganGenerator(Growing, players.Generator):
             classes = F.one_hot(x[self.input_keys[1]], self.label_num).astype(latent.dtype)
             latent = paddle.concat([latent, classes], axis=1)
         h = self.first(pixel_norm(latent)).reshape([-1, self.depths[0], FIRST, FIRST])
-        h = activate(self.base(activate(h)))
+        h = pixel_norm(layers.leaky_relu(h, SLOPE))
+        h = pixel_norm(self.base(h, SLOPE))
         before = h
         for block in self.blocks[: self.scale]:
             before, h = h, upsample(h)
             for layer in block:
-                h = activate(layer(h))
+                h = pixel_norm(layer(h, SLOPE))
         images = self.mixed(self.to_image[self.scale](h), lambda: upsample(self.to_image[self.scale - 1](before)))
         return {self.output_keys[0]: images}
 
@@ -229,12 +231,6 @@ class PganGenerator(Growing, players.Generator):
     def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
         depths = depths_of(state_dict, "to_image", 1)
         return {"depths": depths, "latent_dim": state_dict["first.layer.weight"].shape[0]} if depths else {}
-
-
-def activate(x: Tensor) -> Tensor:
-    """Rectify, then normalise every pixel: after each convolution of the generator."""
-    # paddle2onnx misreads the slope of a leaky_relu, so exported generators have a maximum, which is slower.
-    return pixel_norm(layers.leaky_relu(x, SLOPE) if paddle.in_dynamic_mode() else paddle.maximum(x, SLOPE * x))
 
 
 # --8<-- [end:generator]
@@ -297,19 +293,19 @@ class PganDiscriminator(Growing):
         h = self.features(images, self.scale)
         for scale in range(self.scale, 0, -1):
             for layer in self.blocks[scale - 1]:
-                h = traced.leaky_relu(layer(h), SLOPE)
+                h = layer(h, SLOPE)
             h = traced.avg_pool2d(h, 2)
             if scale == self.scale:
                 h = self.mixed(h, lambda: self.features(traced.avg_pool2d(images, 2), self.scale - 1))
-        h = traced.leaky_relu(self.base(minibatch_stddev(h)), SLOPE)
-        h = traced.leaky_relu(self.last(h.reshape([h.shape[0], -1])), SLOPE)
+        h = self.base(minibatch_stddev(h), SLOPE)
+        h = self.last(h.reshape([h.shape[0], -1]), SLOPE)
         outputs = [self.output(h).squeeze(1)]
         if self.classify:
             outputs.append(self.classify(h))
         return dict(zip(self.output_keys, outputs))
 
     def features(self, images: Tensor, scale: int) -> Tensor:
-        return traced.leaky_relu(self.from_image[scale](images), SLOPE)
+        return self.from_image[scale](images, SLOPE)
 
     @staticmethod
     def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:

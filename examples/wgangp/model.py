@@ -219,7 +219,7 @@ class WganGpMnistDiscriminator(Player):
         h = x[self.input_keys[0]].reshape([-1, 1, 28, 28])
         slope = 0.01 if self.published else self.negative_slope
         for layer in self.down:
-            h = traced.leaky_relu(traced.conv2d(layer, h), slope)
+            h = traced.conv2d(layer, h, slope)
         # Not flatten: it has no second-order gradient, which the gradient penalty needs.
         return {self.output_keys[0]: traced.linear(self.output, h.reshape([h.shape[0], -1])).squeeze(1)}
 
@@ -310,8 +310,12 @@ class ResidualBlock(nn.Layer):
     def forward(self, x: Tensor, labels: Tensor | None = None, upsample=None) -> Tensor:
         x, h = traced.fork(x)
         h = self.activate(self.norm1, h, labels) if self.preactivate else h
-        h = traced.conv2d(self.conv1, upsample(h) if self.resample == "up" else h)
-        h = traced.conv2d(self.conv2, self.activate(self.norm2, h, labels))
+        h = upsample(h) if self.resample == "up" else h
+        if self.norm2 is None:
+            h = traced.conv2d(self.conv1, h, slope=0.0)
+        else:
+            h = self.activate(self.norm2, traced.conv2d(self.conv1, h), labels)
+        h = traced.conv2d(self.conv2, h)
         if self.resample == "down":
             # The mean commutes with a 1x1 convolution, which costs a quarter on the smaller image.
             return traced.add(traced.avg_pool2d(h, 2), traced.conv2d(self.shortcut, traced.avg_pool2d(x, 2)))
@@ -624,7 +628,10 @@ class WganGpCifar10DcganDiscriminator(Player):
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
         h = x[self.input_keys[0]].reshape([-1, 3, 32, 32])
         for layer, norm in zip(self.down, self.norms):
-            h = traced.leaky_relu(norm(traced.conv2d(layer, h)), 0.2)
+            if isinstance(norm, nn.Identity):
+                h = traced.conv2d(layer, h, slope=0.2)
+            else:
+                h = traced.leaky_relu(norm(traced.conv2d(layer, h)), 0.2)
         return {self.output_keys[0]: traced.linear(self.output, h.reshape([h.shape[0], -1])).squeeze(1)}
 
     @staticmethod
