@@ -211,22 +211,32 @@ def _fast_mkl_path() -> str | None:
     return "7" if {"avx512f", "avx512dq", "avx512bw", "avx512vl"} <= flags else "5"
 
 
-# mallopt's parameters, of glibc's malloc.h
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+# of glibc's malloc.h and Linux's mman.h
+_M_TRIM_THRESHOLD, _M_MMAP_MAX, _MADV_HUGEPAGE = -1, -4, 14
+_HUGE_PAGE = 2**21
+_HEAP = 2**30  # bytes that get huge pages; only what is touched is taken
 
 
 def _keep_freed_memory() -> bool:
-    """Let glibc keep what is freed for the next allocation; whether there is a glibc to tell.
+    """Let glibc keep what is freed for the next allocation, in huge pages; whether there is a glibc to tell.
 
     Networks allocate and free the same large blocks in every iteration. By default each comes from the system anew, and
-    touching its pages for the first time takes longer than computing what goes there.
+    touching its pages for the first time takes longer than computing what goes there. In pages of 4 KB, finding them
+    again takes long, too.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if platform.libc_ver()[0] == "glibc" else None
-    if mallopt is None:
+    if platform.libc_ver()[0] != "glibc":
         return False
-    settings = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 2**26))
-    kept = [mallopt(parameter, value) for parameter, value in settings]
-    return all(kept)
+    libc = ctypes.CDLL(None)
+    libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+    libc.free.argtypes = [ctypes.c_void_p]
+    libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    kept = libc.mallopt(_M_MMAP_MAX, 0) and libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+    # The heap grows by the block, and freed, the block stays its end, from which allocations are served.
+    if kept and (block := libc.malloc(_HEAP)):
+        start = -(-block // _HUGE_PAGE) * _HUGE_PAGE
+        libc.madvise(start, block + _HEAP - start, _MADV_HUGEPAGE)  # a wish: kernels without them are as before
+        libc.free(block)
+    return bool(kept)
 
 
 def _users_environment() -> Mapping[str, str]:

@@ -38,7 +38,7 @@ _CONVOLUTION, _DECONVOLUTION, _RELU, _RELU_OF_OUTPUT, _LINEAR, _MEAN_POOL, _NEAR
 )
 _USE_SCALE, _USE_SHIFT = 2, 4
 _ANY_LAYOUT = 1
-_SMALLEST = 2.0**-126  # of float32's normal numbers
+_TINY = 2.0**-64  # products with it are no denormal numbers, which processors are slow with
 _TYPES = {paddle.bfloat16: 2, paddle.float32: 3}
 _QUERY = {"src": 129, "diff_src": 130, "weights": 131, "diff_weights": 132, "dst": 133, "diff_dst": 134}
 _ARGUMENT = {
@@ -149,9 +149,9 @@ def _rectifier(slope: float | None) -> _Handle | None:
     steps, attributes = _create("post_ops_create"), _create("primitive_attr_create")
     _call("post_ops_append_eltwise", steps, _RELU, ctypes.c_float(slope), ctypes.c_float(0))
     if slope:
-        # At zero Paddle's gradient is 1, oneDNN's is the slope, and it judges by the result: zeros become the smallest
-        # positive number, which changes no other.
-        _call("post_ops_append_eltwise", steps, _LINEAR, ctypes.c_float(1), ctypes.c_float(_SMALLEST))
+        # At zero Paddle's gradient is 1, oneDNN's is the slope, and it judges by the result: zeros become a tiny positive
+        # number, which is lost in the rounding of all others.
+        _call("post_ops_append_eltwise", steps, _LINEAR, ctypes.c_float(1), ctypes.c_float(_TINY))
     _call("primitive_attr_set_post_ops", attributes, steps)
     return attributes
 
@@ -470,7 +470,7 @@ def relu(x: Tensor, slope: float = 0.0) -> Tensor:
     x = _dense(x)
     y = _empty_like(x)
     _relu(x.size, slope)(src=x, dst=y)
-    return _C_ops.scale_(y, 1.0, _SMALLEST, True) if slope else y  # see _rectifier
+    return _C_ops.scale_(y, 1.0, _TINY, True) if slope else y  # see _rectifier
 
 
 def relu_gradient(g: Tensor, y: Tensor, slope: float = 0.0) -> Tensor:
