@@ -1,105 +1,121 @@
-"""How fast the examples train, against PyTorch and against bare loops: every figure that this project gives of speed.
+"""How fast the examples train and are scored, against PyTorch and against bare loops, with a table and a JSON file.
 
-Contestants run in this process in turn, with as many threads, so that a busy machine slows all; medians are compared.
+Contestants run in one process in turn, with as many threads, so that a busy machine slows all; medians are compared,
+ratios are given with the quartiles of the rounds'. Where PyTorch is missing (extra "parity"), that is said, and
+Paddle's figures stand alone. Of PyTorch's two layouts of images the better one counts.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import importlib.util
 import json
-import statistics
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-import paddle
-import workloads
-from alternation import alternate
-from alternation import ratio
+import evaluation
+import iterations
+import machine
+import processes
 from inputs import DataSets
-from ours import CONSOLE
-from ours import BareLoop
-from ours import ThroughSolver
-from ours import configuration
-from ours import solver_of
+from ours import quiet
+from workloads import WORKLOADS
+from workloads import named
 
-from ppsci_gan import device
-
-HAS_TORCH = importlib.util.find_spec("torch") is not None
+STARTED = ("toy", "cifar10_resnet")  # in processes of their own
+LONG = ("pgan_8", "dcgan_faces")  # whose memory is watched
 
 
-def iteration(workload: workloads.Workload, data: DataSets, rounds: int, small: bool = False) -> dict:
-    """Time whole iterations of a workload.
-
-    Args:
-        workload: Which.
-        data: Where its data set is.
-        rounds: Measurements of each contestant.
-        small: Whether its networks shrink to almost nothing.
-    """
-    folder = data.folder / workload.name
-    path = data.path(workload.data) if workload.data else None
-    cfg = configuration(workload, folder, path, list(workload.small) if small else [])
-    solver = solver_of(workload, cfg)
-    contestants = [ThroughSolver(solver), BareLoop(solver)]
-    if HAS_TORCH:
-        from in_torch import LAYOUTS
-        from in_torch import InTorch
-
-        layouts = LAYOUTS if workload.name != "toy" else ["contiguous"]
-        contestants += [InTorch(workload, solver, cfg, layout) for layout in layouts]
-    times = alternate(contestants, rounds, least=0.0 if small else 0.3)
-    return {"title": workload.title, "seconds": times, **compared(times)}
+def time_start(data: DataSets, small: bool) -> dict:
+    """Return what a user waits for before anything happens."""
+    found = {name: processes.start(named(name), data, small) for name in STARTED}
+    return {"first_iteration": found, "help": processes.help_seconds(named(STARTED[0]))}
 
 
-def compared(times: dict[str, list[float]]) -> dict:
-    """Return the solver's ratio to every contestant, and to the better of PyTorch's layouts."""
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    others = [name for name in times if name != "solver"]
-    result = {"medians": medians, "ratios": {name: ratio(times["solver"], times[name]) for name in others}}
-    if in_torch := [name for name in others if name.startswith("PyTorch")]:
-        result["best"] = min(in_torch, key=medians.get)
-    return result
+def told_start(result: dict) -> list[str]:
+    """Return rows of the table."""
+    rows = [f"{'--help':<42}{result['help']:>9.1f} s"]
+    for found in result["first_iteration"].values():
+        rows.append(f"{found['title']:<42}{found['first_iteration']:>9.1f} s, {found['peak_mb']:.0f} MB at most")
+    return rows
 
 
-def line(result: dict) -> str:
-    """Return a row of the table."""
-    medians, ratios = result["medians"], result["ratios"]
-    row = f"{result['title']:<42}{medians['solver']:>9.4f}{ratios['bare loop']['ratio']:>7.2f}"
-    if best := result.get("best"):
-        found = ratios[best]
-        row += f"{medians[best]:>10.4f} {best.removeprefix('PyTorch '):<14}"
-        row += f"{found['ratio']:>6.2f}  ({found['low']:.2f} to {found['high']:.2f})"
-    return row
+def told_ranks(result: dict) -> list[str]:
+    """Return rows of the table."""
+    one, two = result["images_per_second"].values()
+    title = f"ranks: {result['title']}"
+    return [f"{title:<42}{one:>9.0f} images/s, two {two:.0f}: {result['ratio']:.2f} times"]
 
 
-def main():
+def told_memory(result: dict) -> list[str]:
+    """Return rows of the table."""
+    return [
+        f"{found['title']:<42}{found['grown_mb']:>+9.1f} MB in {found['iterations']} iterations "
+        f"({', '.join(f'{reading:.0f}' for reading in found['resident_mb'])})"
+        for found in result.values()
+    ]
+
+
+def parts(options: argparse.Namespace, data: DataSets) -> dict[str, tuple[str, Callable, Callable]]:
+    """Return what there is beside iterations: a heading, what measures, and what makes rows of that."""
+    small = options.small
+    return {
+        "evaluation": ("evaluation", lambda: evaluation.measure(data, options.rounds, small), evaluation.lines),
+        "start": ("to the first iteration of a script", lambda: time_start(data, small), told_start),
+        "ranks": ("one rank of one thread, and two", lambda: processes.ranks(data, small=small), told_ranks),
+        "memory": (
+            "growth of memory",
+            lambda: {name: iterations.memory(named(name), data, options.iterations, small) for name in LONG},
+            told_memory,
+        ),
+    }
+
+
+def run(options: argparse.Namespace, data: DataSets) -> dict:
+    """Measure what was asked for and print it as it comes."""
+
+    def wanted(name: str) -> bool:
+        return not options.only or any(name.startswith(prefix) for prefix in options.only)
+
+    with quiet():
+        machine.set_up()
+    others, results = machine.Others(), {"machine": machine.description(), "iterations": {}}
+    print(", ".join(f"{name} {value}" for name, value in results["machine"].items()))
+    if not machine.HAS_TORCH:
+        print("PyTorch is not installed (extra parity): nothing to compare with, and no operations counted.")
+    chosen = [workload for workload in WORKLOADS if wanted(workload.name)]
+    if chosen:
+        results["peak_flops"] = peak = machine.peak_flops(64 if options.small else machine.LARGEST)
+        print(f"matrix products: {peak / 1e9:.0f} GFLOP/s at most\n\n{iterations.HEADER}")
+    for workload in chosen:
+        results["iterations"][workload.name] = found = iterations.measure(workload, data, options.rounds, options.small)
+        print(iterations.line(found, peak), flush=True)
+    for name, (heading, measure, told) in parts(options, data).items():
+        if wanted(name):
+            results[name] = measure()
+            print("\n".join(["", heading, *told(results[name])]), flush=True)
+    results["others"] = others.share()
+    print(f"\nother processes took {results['others'] or 0:.0%} of the processors' time")
+    return results
+
+
+def main(arguments: list[str] | None = None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    names = ", ".join(workload.name for workload in workloads.WORKLOADS)
-    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help=f"of {names}, or how they begin")
+    names = [*(workload.name for workload in WORKLOADS), "evaluation", "start", "ranks", "memory"]
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help=f"{', '.join(names)}; or how they begin")
     parser.add_argument("--rounds", type=int, default=7, help="measurements of each contestant")
+    parser.add_argument("--iterations", type=int, default=200, help="over which memory should not grow")
     parser.add_argument("--json", type=Path, help="file for all figures")
-    options = parser.parse_args()
-    with contextlib.redirect_stdout(CONSOLE):
-        device.tune_cpu()
-    threads = device.usable_cores()
-    versions = f"Paddle {paddle.__version__}"
-    if HAS_TORCH:
-        import torch
-
-        torch.set_num_threads(threads)
-        versions += f", PyTorch {torch.__version__}"
-    print(f"{versions}, {threads} threads, {options.rounds} rounds; seconds per iteration, medians")
-    print(f"{'':<42}{'solver':>9}{'/bare':>7}{'PyTorch':>10} {'layout':<14}{'ratio':>6}  (quartiles)")
-    results = {}
+    parser.add_argument("--small", action="store_true", help="almost no networks and data: try the benchmark itself")
+    options = parser.parse_args(arguments)
+    unknown = [name for name in options.only if not any(known.startswith(name) for known in names)]
+    if unknown:
+        parser.error(f"--only {' '.join(unknown)}: choose of {', '.join(names)}")
     with tempfile.TemporaryDirectory() as folder:
-        data = DataSets(Path(folder))
-        for workload in workloads.chosen(options.only):
-            results[workload.name] = iteration(workload, data, options.rounds)
-            print(line(results[workload.name]), flush=True)
+        data = DataSets(Path(folder), {"mnist": 200, "cifar10": 200} if options.small else None)
+        results = run(options, data)
     if options.json:
-        options.json.write_text(json.dumps({"iterations": results}, indent=2) + "\n")
+        options.json.write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

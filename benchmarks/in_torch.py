@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from omegaconf import OmegaConf
 from peers import losses
 from peers import training
+from torch.utils.flop_counter import FlopCounterMode
 from workloads import Workload
 
 from ppsci_gan.solver import AdversarialSolver
@@ -23,24 +24,39 @@ class InTorch:
     def __init__(self, workload: Workload, solver: AdversarialSolver, cfg: DictConfig, layout: str):
         self.name = f"PyTorch {layout}"
         self.trainer = trainer(workload, solver, cfg, layout)
-        self.batch = batch(solver, layout)
+        self.batch = batch(workload, solver, layout)
 
     def run(self, iterations: int) -> None:
         for _ in range(iterations):
             self.trainer.iterate(lambda: self.batch)
 
+    def operations(self) -> int:
+        """Return the floating-point operations of an iteration's matrix products and convolutions."""
+        with FlopCounterMode(display=False) as counter:
+            self.run(1)
+        return counter.get_total_flops()
 
-def batch(solver: AdversarialSolver, layout: str = "contiguous") -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Return a batch of real data and labels as the solver's critic sees them, as images where they are."""
+
+def batch(workload: Workload, solver: AdversarialSolver, layout: str) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Return real data and labels as the solver's critic sees them, as images where they are.
+
+    Args:
+        workload: Which.
+        solver: Has the data.
+        layout: One of ``LAYOUTS``.
+    """
     name = next(iter(solver.order))
     outputs, labels, _ = solver._batch_of(name, next(solver.order[name]))
-    real = torch.tensor(outputs["real_data"].numpy())
-    shape = getattr(solver.generator, "image_shape", {784: (1, 28, 28), 3072: (3, 32, 32)}.get(real[0].numel()))
-    if real.dim() == 2 and shape:
-        real = real.view(-1, *shape)
+    real = samples(workload, outputs["real_data"])
     if real.dim() == 4:
         real = real.to(memory_format=LAYOUTS[layout])
     return real, torch.tensor(labels["labels"].numpy()) if "labels" in labels else None
+
+
+def samples(workload: Workload, values) -> torch.Tensor:
+    """Return samples of ours as the networks in PyTorch take them."""
+    found = torch.tensor(values.numpy())
+    return found.view(-1, *workload.shape) if workload.shape else found
 
 
 def trainer(
@@ -62,7 +78,7 @@ def trainer(
     ]
     peer = importlib.import_module(f"peers.{workload.peer}")
     generate, judge = peer.generator, peer.critic
-    if workload.pixels:
+    if workload.peer == "pgan":
         of_scale = {"scale": generator.scale, "fade": generator.fade, "scale_bias": cfg.MODEL.gen_net.scale_bias}
         generate, judge = functools.partial(generate, **of_scale), functools.partial(judge, **of_scale)
     if workload.peer == "dcgan":

@@ -52,7 +52,7 @@ WRITERS = {"mnist": write_mnist, "cifar10": write_cifar10}
 
 
 class DataSets:
-    """Data sets by name, written when they are first asked for.
+    """Data sets by name, written when they are first asked for, and a place for what runs write.
 
     Args:
         folder: Where; exists.
@@ -62,6 +62,7 @@ class DataSets:
     def __init__(self, folder: Path, sizes: dict[str, int] | None = None):
         self.folder, self.sizes = folder, sizes or {}
         self.written: dict[str, Path] = {}
+        self.outputs = 0
 
     def path(self, name: str) -> Path:
         """Return what ``DATA.data_path`` takes."""
@@ -71,3 +72,8 @@ class DataSets:
             sizes = {"count": self.sizes[name]} if name in self.sizes else {}
             self.written[name] = WRITERS[name](folder, **sizes)
         return self.written[name]
+
+    def new_folder(self) -> Path:
+        """Return a folder that no other run has; it does not exist."""
+        self.outputs += 1
+        return self.folder / f"output_{self.outputs}"

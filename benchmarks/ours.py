@@ -6,12 +6,14 @@ import contextlib
 import importlib
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from unittest import mock
 
 import paddle
 from hydra import compose
 from hydra import initialize_config_dir
+from inputs import DataSets
 from omegaconf import DictConfig
 from workloads import Workload
 
@@ -21,6 +23,11 @@ from ppsci_gan.files import REPOSITORY
 from ppsci_gan.solver import AdversarialSolver
 
 CONSOLE = open(os.devnull, "w")  # noqa: SIM115 - where the log's lines go beside its file, as long as the process runs
+
+
+def quiet():
+    """Return the context in which to set up a logger that is to write nothing but its file."""
+    return contextlib.redirect_stdout(CONSOLE)
 
 
 class Built(Exception):
@@ -43,25 +50,29 @@ def example(script: str):
     return module
 
 
-def configuration(workload: Workload, folder: Path, data_path: Path | None, overrides: list[str]) -> DictConfig:
+def configuration(workload: Workload, data: DataSets, overrides: Sequence[str] = ()) -> DictConfig:
     """Return the real configuration of an example, without evaluation and pictures in between.
 
     Args:
         workload: Which.
-        folder: Of its output.
-        data_path: Of its data set, if it reads one.
+        data: Where its data set is, and its output goes.
         overrides: Further ones.
     """
-    fixed = ["device=cpu", f"output_dir={folder}", "TRAIN.sample_freq=0", "TRAIN.eval_during_train=false"]
-    if data_path:
-        fixed.append(f"DATA.data_path={data_path}")
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base=None):
-        return compose(workload.script.rpartition("/")[2], [*fixed, *workload.overrides, *overrides])
+        return compose(workload.script.rpartition("/")[2], [*settings(workload, data), *overrides])
+
+
+def settings(workload: Workload, data: DataSets) -> list[str]:
+    """Return the overrides with which a workload's iterations are timed."""
+    fixed = ["device=cpu", f"output_dir={data.new_folder()}", "TRAIN.sample_freq=0", "TRAIN.eval_during_train=false"]
+    if workload.data:
+        fixed.append(f"DATA.data_path={data.path(workload.data)}")
+    return [*fixed, *workload.overrides]
 
 
 def solver_of(workload: Workload, cfg: DictConfig) -> AdversarialSolver:
     """Return the solver that a script would train: everything up to ``solver.train()`` is the script's own."""
-    with contextlib.redirect_stdout(CONSOLE):
+    with quiet():
         cli.InitCallback().on_job_start(cfg)
     script = example(workload.script)
     built = []

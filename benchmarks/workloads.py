@@ -16,7 +16,7 @@ class Workload(NamedTuple):
         overrides: Of the configuration.
         peer: Module of ``peers`` with the same networks.
         data: Data set in files (``inputs``); None where the script makes its own.
-        pixels: Edge of a growing network's images, else 0.
+        shape: Of an image, where our networks take rows of pixels.
         small: Overrides that make an iteration take milliseconds, for tests of the benchmark itself.
     """
 
@@ -26,8 +26,13 @@ class Workload(NamedTuple):
     overrides: Sequence[str]
     peer: str
     data: str | None = None
-    pixels: int = 0
+    shape: Sequence[int] = ()
     small: Sequence[str] = ()
+
+    @property
+    def has_images(self) -> bool:
+        """Whether samples are images, not points."""
+        return self.name != "toy"
 
 
 def both(setting: str) -> list[str]:
@@ -45,8 +50,7 @@ def growing(pixels: int) -> Workload:
         ["preset=cifar10", f"TRAIN.stages=[{stage}]"],
         "pgan",
         "cifar10",
-        pixels,
-        ["MODEL.gen_net.depths=[4,4,4,4]", "MODEL.gen_net.latent_dim=4"],
+        small=["MODEL.gen_net.depths=[4,4,4,4]", "MODEL.gen_net.latent_dim=4"],
     )
 
 
@@ -66,6 +70,7 @@ WORKLOADS = [
         [],
         "mnist",
         "mnist",
+        (1, 28, 28),
         small=[*both("dim=2"), "TRAIN.batch_size=4"],
     ),
     Workload(
@@ -75,6 +80,7 @@ WORKLOADS = [
         ["preset=dcgan", *both("dim=64")],
         "cifar10",
         "cifar10",
+        (3, 32, 32),
         small=[*both("dim=2"), "TRAIN.batch_size=4"],
     ),
     Workload(
@@ -84,6 +90,7 @@ WORKLOADS = [
         [*both("dim=64"), "TRAIN.batch_size=16"],
         "residual",
         "cifar10",
+        (3, 32, 32),
         small=[*both("dim=2"), "TRAIN.batch_size=4"],
     ),
     Workload(
@@ -101,13 +108,12 @@ WORKLOADS = [
         "transfergan/transfergan",
         ["DATA.name=faces", "TRANSFER.load=none", *both("dim=16")],
         "residual",
+        shape=(3, 64, 64),
         small=[*both("dim=2"), "TRAIN.batch_size=4", "DATA.num_samples=50"],
     ),
 ]
 
 
-def chosen(names: Sequence[str]) -> list[Workload]:
-    """Return workloads by name; none given: all. ``pgan`` means all that begin so."""
-    if not names:
-        return WORKLOADS
-    return [workload for workload in WORKLOADS if any(workload.name.startswith(name) for name in names)]
+def named(name: str) -> Workload:
+    """Return the workload of a name."""
+    return next(workload for workload in WORKLOADS if workload.name == name)
