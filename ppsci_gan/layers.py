@@ -32,10 +32,9 @@ NAMES = {"onednn": "oneDNN", "paddle": "Paddle's own kernels"}
 
 
 class _Choice:
-    """Whose kernels compute on the CPU, and the type of a product's factors."""
+    """Whose kernels compute on the CPU."""
 
     onednn = onednn.available()
-    dtype = paddle.float32
 
 
 def choose_kernels(name: str = "auto") -> str:
@@ -105,20 +104,6 @@ def paddle_kernels() -> Iterator[None]:
         _Choice.onednn = before
 
 
-@contextmanager
-def products_in(dtype) -> Iterator[None]:
-    """Convolve with factors of another type on the CPU; weights, results and sums stay float32.
-
-    Args:
-        dtype: ``paddle.bfloat16`` or ``paddle.float32``.
-    """
-    before, _Choice.dtype = _Choice.dtype, dtype
-    try:
-        yield
-    finally:
-        _Choice.dtype = before
-
-
 def _by_onednn(*tensors: Tensor | None) -> bool:
     return (
         _Choice.onednn
@@ -155,7 +140,7 @@ def conv2d(
     if not _by_onednn(x, weight, bias):
         return _rectify(F.conv2d(x, weight, bias, stride=stride, padding=padding), slope)
     geometry = _geometry(tuple(x.shape[2:]), tuple(weight.shape[2:]), _pair(stride), _hashable(padding))
-    return _Convolution.apply(x, weight, bias, geometry, _Choice.dtype, slope)
+    return _Convolution.apply(x, weight, bias, geometry, slope)
 
 
 def conv2d_transpose(
@@ -190,7 +175,7 @@ def conv2d_transpose(
         (x.shape[2] - 1) * stride_h - top - bottom + weight.shape[2] + height,
         (x.shape[3] - 1) * stride_w - left - right + weight.shape[3] + width,
     )
-    return _Transposed.apply(x, weight, bias, geometry, size, _Choice.dtype)
+    return _Transposed.apply(x, weight, bias, geometry, size)
 
 
 def input_gradient_of_conv2d(g: Tensor, weight: Tensor, stride, padding, size: Sequence[int]) -> Tensor:
@@ -209,7 +194,7 @@ def input_gradient_of_conv2d(g: Tensor, weight: Tensor, stride, padding, size: S
     geometry = _geometry(tuple(size), tuple(weight.shape[2:]), _pair(stride), _hashable(padding))
     if not _by_onednn(g, weight):
         return F.conv2d_transpose(g, weight, stride=stride, padding=list(geometry[2:]), output_size=list(size))
-    return _Transposed.apply(g, weight, None, geometry, tuple(size), _Choice.dtype)
+    return _Transposed.apply(g, weight, None, geometry, tuple(size))
 
 
 class Conv2D(nn.Conv2D):
@@ -260,60 +245,60 @@ class _Convolution(PyLayer):
     """
 
     @staticmethod
-    def forward(ctx, x, weight, bias, geometry, dtype, slope=None):
-        y = onednn.convolution(x, weight, bias, geometry, dtype, slope)
+    def forward(ctx, x, weight, bias, geometry, slope=None):
+        y = onednn.convolution(x, weight, bias, geometry, slope)
         ctx.save_for_backward(x, weight, *([] if slope is None else [y]))
         needed = _needs(x), _needs(weight), bias is not None and _needs(bias), bias is not None
-        ctx.settings = geometry, dtype, slope, *needed
+        ctx.settings = geometry, slope, *needed
         return y
 
     @staticmethod
     def backward(ctx, g):
         x, weight, *rectified = ctx.saved_tensor()
-        geometry, dtype, slope, of_x, of_weight, of_bias, has_bias = ctx.settings
+        geometry, slope, of_x, of_weight, of_bias, has_bias = ctx.settings
         if rectified:
             g = rectifier_gradient(g, *rectified, slope)
-        gx = _Transposed.apply(g, weight, None, geometry, tuple(x.shape[2:]), dtype) if of_x else None
+        gx = _Transposed.apply(g, weight, None, geometry, tuple(x.shape[2:])) if of_x else None
         gw = gb = None
         if of_bias:  # differentiable no further, which the written out gradient penalty does not need
-            gw, gb = onednn.convolution_weight_gradient(x, g, geometry, weight.shape, True, dtype)
+            gw, gb = onednn.convolution_weight_gradient(x, g, geometry, weight.shape, True)
         elif of_weight:
-            gw = _WeightGradient.apply(x, g, geometry, tuple(weight.shape), dtype)
+            gw = _WeightGradient.apply(x, g, geometry, tuple(weight.shape))
         gw = gw if of_weight else None
         return (gx, gw, gb) if has_bias else (gx, gw)
 
 
 class _Transposed(PyLayer):
     @staticmethod
-    def forward(ctx, x, weight, bias, geometry, size, dtype):
+    def forward(ctx, x, weight, bias, geometry, size):
         ctx.save_for_backward(x, weight)
-        ctx.settings = geometry, dtype, _needs(x), _needs(weight), bias is not None and _needs(bias), bias is not None
-        return onednn.convolution_transposed(x, weight, bias, geometry, size, dtype)
+        ctx.settings = geometry, _needs(x), _needs(weight), bias is not None and _needs(bias), bias is not None
+        return onednn.convolution_transposed(x, weight, bias, geometry, size)
 
     @staticmethod
     def backward(ctx, g):
         x, weight = ctx.saved_tensor()
-        geometry, dtype, of_x, of_weight, of_bias, has_bias = ctx.settings
-        gx = _Convolution.apply(g, weight, None, geometry, dtype) if of_x else None
-        gw = _WeightGradient.apply(g, x, geometry, tuple(weight.shape), dtype) if of_weight else None
+        geometry, of_x, of_weight, of_bias, has_bias = ctx.settings
+        gx = _Convolution.apply(g, weight, None, geometry) if of_x else None
+        gw = _WeightGradient.apply(g, x, geometry, tuple(weight.shape)) if of_weight else None
         gb = _sum_over_pixels(g) if of_bias else None
         return (gx, gw, gb) if has_bias else (gx, gw)
 
 
 class _WeightGradient(PyLayer):
     @staticmethod
-    def forward(ctx, x, y, geometry, shape, dtype):
+    def forward(ctx, x, y, geometry, shape):
         ctx.save_for_backward(x, y)
-        ctx.settings = geometry, dtype, _needs(x), _needs(y)
-        return onednn.convolution_weight_gradient(x, y, geometry, shape, dtype=dtype)[0]
+        ctx.settings = geometry, _needs(x), _needs(y)
+        return onednn.convolution_weight_gradient(x, y, geometry, shape)[0]
 
     @staticmethod
     def backward(ctx, g):
         x, y = ctx.saved_tensor()
-        geometry, dtype, of_x, of_y = ctx.settings
+        geometry, of_x, of_y = ctx.settings
         return (
-            _Transposed.apply(y, g, None, geometry, tuple(x.shape[2:]), dtype) if of_x else None,
-            _Convolution.apply(x, g, None, geometry, dtype) if of_y else None,
+            _Transposed.apply(y, g, None, geometry, tuple(x.shape[2:])) if of_x else None,
+            _Convolution.apply(x, g, None, geometry) if of_y else None,
         )
 
 

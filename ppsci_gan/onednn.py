@@ -39,7 +39,7 @@ _CONVOLUTION, _DECONVOLUTION, _RELU, _RELU_OF_OUTPUT, _LINEAR, _MEAN_POOL, _NEAR
 _USE_SCALE, _USE_SHIFT = 2, 4
 _ANY_LAYOUT = 1
 _TINY = 2.0**-64  # products with it are no denormal numbers, which processors are slow with
-_TYPES = {paddle.bfloat16: 2, paddle.float32: 3}
+_FLOAT32 = 3
 _QUERY = {"src": 129, "diff_src": 130, "weights": 131, "diff_weights": 132, "dst": 133, "diff_dst": 134}
 _ARGUMENT = {
     "src": 1,
@@ -135,11 +135,11 @@ def _longs(values: Sequence[int]) -> ctypes.Array:
     return (ctypes.c_int64 * len(values))(*values)
 
 
-def _describe(shape: Sequence[int], strides: Sequence[int] | None = None, dtype=paddle.float32) -> _Handle:
+def _describe(shape: Sequence[int], strides: Sequence[int] | None = None) -> _Handle:
     """Return a memory descriptor; without strides the primitive chooses."""
     if strides is None:
-        return _create("memory_desc_create_with_tag", len(shape), _longs(shape), _TYPES[dtype], _ANY_LAYOUT)
-    return _create("memory_desc_create_with_strides", len(shape), _longs(shape), _TYPES[dtype], _longs(strides))
+        return _create("memory_desc_create_with_tag", len(shape), _longs(shape), _FLOAT32, _ANY_LAYOUT)
+    return _create("memory_desc_create_with_strides", len(shape), _longs(shape), _FLOAT32, _longs(strides))
 
 
 def _rectifier(slope: float | None) -> _Handle | None:
@@ -149,8 +149,8 @@ def _rectifier(slope: float | None) -> _Handle | None:
     steps, attributes = _create("post_ops_create"), _create("primitive_attr_create")
     _call("post_ops_append_eltwise", steps, _RELU, ctypes.c_float(slope), ctypes.c_float(0))
     if slope:
-        # At zero Paddle's gradient is 1, oneDNN's is the slope, and it judges by the result: zeros become a tiny positive
-        # number, which is lost in the rounding of all others.
+        # At zero Paddle's gradient is 1, oneDNN's is the slope, and it judges by the result: zeros become a tiny
+        # positive number, which is lost in the rounding of all others.
         _call("post_ops_append_eltwise", steps, _LINEAR, ctypes.c_float(1), ctypes.c_float(_TINY))
     _call("primitive_attr_set_post_ops", attributes, steps)
     return attributes
@@ -190,12 +190,11 @@ def lies_channels_last(x: Tensor) -> bool:
     return all(size == 1 or own == wanted for size, own, wanted in zip(shape, x.strides, _channels_last(shape)))
 
 
-def empty_image(shape: Sequence[int], dtype=paddle.float32) -> Tensor:
+def empty_image(shape: Sequence[int]) -> Tensor:
     """Return an image [N, C, H, W] of any values that lies channels last.
 
     Args:
         shape: [N, C, H, W].
-        dtype: Of the values.
 
     Examples:
         >>> from ppsci_gan import onednn
@@ -203,15 +202,14 @@ def empty_image(shape: Sequence[int], dtype=paddle.float32) -> Tensor:
         [24, 1, 8, 2]
     """
     n, c, h, w = shape
-    return _C_ops.transpose(_C_ops.empty([n, h, w, c], dtype, _CPU), [0, 3, 1, 2])
+    return _C_ops.transpose(_C_ops.empty([n, h, w, c], paddle.float32, _CPU), [0, 3, 1, 2])
 
 
-def channels_last(x: Tensor, dtype=paddle.float32) -> Tensor:
+def channels_last(x: Tensor) -> Tensor:
     """Return an image as it is if it lies channels last, else a copy that does.
 
     Args:
         x: [N, C, H, W].
-        dtype: Of the result, float32 or bfloat16.
 
     Examples:
         >>> import paddle
@@ -219,10 +217,10 @@ def channels_last(x: Tensor, dtype=paddle.float32) -> Tensor:
         >>> onednn.lies_channels_last(onednn.channels_last(paddle.zeros([1, 2, 3, 3])))
         True
     """
-    if x.dtype == dtype and lies_channels_last(x):
+    if lies_channels_last(x):
         return x
-    copy = empty_image(x.shape, dtype)
-    _reorder(_layout(x), _layout(copy), x.dtype, dtype)(src=x, dst=copy)
+    copy = empty_image(x.shape)
+    _reorder(_layout(x), _layout(copy))(src=x, dst=copy)
     return copy
 
 
@@ -230,8 +228,8 @@ def _layout(x: Tensor) -> Layout:
     return tuple(x.shape), tuple(x.strides)
 
 
-def _image(shape: Sequence[int], dtype=paddle.float32) -> _Handle:
-    return _describe(shape, _channels_last(shape), dtype)
+def _image(shape: Sequence[int]) -> _Handle:
+    return _describe(shape, _channels_last(shape))
 
 
 # --- primitives ---
@@ -301,8 +299,8 @@ _cached = functools.lru_cache(maxsize=CACHED_PRIMITIVES)
 
 
 @_cached
-def _reorder(source: Layout, target: Layout, source_type, target_type) -> Primitive:
-    src, dst = _describe(*source, source_type), _describe(*target, target_type)
+def _reorder(source: Layout, target: Layout) -> Primitive:
+    src, dst = _describe(*source), _describe(*target)
     return Primitive(_create("reorder_primitive_desc_create", src, _engine(), dst, _engine(), None), src=src, dst=dst)
 
 
@@ -314,7 +312,6 @@ def convolution(
     weight: Tensor,
     bias: Tensor | None,
     geometry: Geometry,
-    dtype=paddle.float32,
     slope: float | None = None,
 ) -> Tensor:
     """Convolve images.
@@ -324,7 +321,6 @@ def convolution(
         weight: [C', C, h, w].
         bias: [C'], or None.
         geometry: Strides and padding.
-        dtype: Of the factors of its products, float32 or bfloat16; sums are float32.
         slope: Where given, the result is rectified, with this slope for negative values.
 
     Returns:
@@ -339,13 +335,13 @@ def convolution(
     """
     shape = output_shape(x.shape, weight.shape, geometry)
     result = empty_image(shape)
-    primitive = _convolution(tuple(x.shape), _layout(weight), shape, geometry, bias is not None, dtype, slope)
-    primitive(src=channels_last(x, dtype), weights=weight, dst=result, **_given(bias=bias))
+    primitive = _convolution(tuple(x.shape), _layout(weight), shape, geometry, bias is not None, slope)
+    primitive(src=channels_last(x), weights=weight, dst=result, **_given(bias=bias))
     return result
 
 
 def convolution_transposed(
-    x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, size: Sequence[int], dtype=paddle.float32
+    x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, size: Sequence[int]
 ) -> Tensor:
     """Convolve transposed: the gradient of ``convolution`` with respect to its images.
 
@@ -355,20 +351,19 @@ def convolution_transposed(
         bias: [C], or None.
         geometry: Strides and padding of that convolution.
         size: (H, W) of the result, which the geometry leaves open where a stride is more than 1.
-        dtype: As for ``convolution``.
 
     Returns:
         [N, C, H, W], channels last.
     """
     shape = (x.shape[0], weight.shape[1], *size)
     result = empty_image(shape)
-    primitive = _transposed(tuple(x.shape), _layout(weight), shape, geometry, bias is not None, dtype)
-    primitive(src=channels_last(x, dtype), weights=weight.transpose([1, 0, 2, 3]), dst=result, **_given(bias=bias))
+    primitive = _transposed(tuple(x.shape), _layout(weight), shape, geometry, bias is not None)
+    primitive(src=channels_last(x), weights=weight.transpose([1, 0, 2, 3]), dst=result, **_given(bias=bias))
     return result
 
 
 def convolution_weight_gradient(
-    x: Tensor, y: Tensor, geometry: Geometry, shape: Sequence[int], with_bias: bool = False, dtype=paddle.float32
+    x: Tensor, y: Tensor, geometry: Geometry, shape: Sequence[int], with_bias: bool = False
 ) -> tuple[Tensor, Tensor | None]:
     """Return the gradients of ``convolution`` with respect to its weights and bias.
 
@@ -378,14 +373,13 @@ def convolution_weight_gradient(
         geometry: Strides and padding of the convolution.
         shape: Of the weights, [C', C, h, w].
         with_bias: Whether there is a bias.
-        dtype: As for ``convolution``.
 
     Returns:
         Gradients of the weights and of the bias, the latter None without one.
     """
     weight, bias = paddle.empty(shape), paddle.empty([shape[0]]) if with_bias else None
-    primitive = _weight_gradient(tuple(x.shape), tuple(y.shape), _layout(weight), geometry, with_bias, dtype)
-    given = {"src": channels_last(x, dtype), "diff_dst": channels_last(y, dtype), "diff_weights": weight}
+    primitive = _weight_gradient(tuple(x.shape), tuple(y.shape), _layout(weight), geometry, with_bias)
+    given = {"src": channels_last(x), "diff_dst": channels_last(y), "diff_weights": weight}
     primitive(**given, **_given(diff_bias=bias))
     return weight, bias
 
@@ -418,39 +412,39 @@ def _axes(geometry: Geometry) -> tuple[ctypes.Array, ...]:
     return _longs([stride_h, stride_w]), _longs([0, 0]), _longs([top, left]), _longs([bottom, right])
 
 
-def _convolution_descriptor(x, weight, y, geometry: Geometry, dtype, bias=False, result=paddle.float32, slope=None):
+def _convolution_descriptor(x, weight, y, geometry: Geometry, bias: bool = False, slope=None):
     vector = _describe([weight[0]], [1]) if bias else None
-    descriptors = _image(x, dtype), _describe(weight, None, dtype), vector, _image(y, result)
+    descriptors = _image(x), _describe(weight), vector, _image(y)
     arguments = _engine(), _FORWARD_TRAINING, _CONVOLUTION, *descriptors, *_axes(geometry), _rectifier(slope)
     return _create("convolution_forward_primitive_desc_create", *arguments)
 
 
 @_cached
-def _convolution(x, weight: Layout, y, geometry: Geometry, bias: bool, dtype, slope: float | None) -> Primitive:
-    descriptor = _convolution_descriptor(x, weight[0], y, geometry, dtype, bias, slope=slope)
+def _convolution(x, weight: Layout, y, geometry: Geometry, bias: bool, slope: float | None) -> Primitive:
+    descriptor = _convolution_descriptor(x, weight[0], y, geometry, bias, slope)
     vector = {"bias": _describe([weight[0][0]], [1])} if bias else {}
-    return Primitive(descriptor, src=_image(x, dtype), weights=_describe(*weight), dst=_image(y), **vector)
+    return Primitive(descriptor, src=_image(x), weights=_describe(*weight), dst=_image(y), **vector)
 
 
 @_cached
-def _transposed(x, weight: Layout, y, geometry: Geometry, bias: bool, dtype) -> Primitive:
+def _transposed(x, weight: Layout, y, geometry: Geometry, bias: bool) -> Primitive:
     (shape, strides), swapped = weight, lambda sizes: (sizes[1], sizes[0], *sizes[2:])
     vector = _describe([shape[1]], [1]) if bias else None
-    descriptors = _image(x, dtype), _describe(swapped(shape), None, dtype), vector, _image(y)
+    descriptors = _image(x), _describe(swapped(shape)), vector, _image(y)
     arguments = _engine(), _FORWARD_TRAINING, _DECONVOLUTION, *descriptors, *_axes(geometry), None
     descriptor = _create("deconvolution_forward_primitive_desc_create", *arguments)
     weights = _describe(swapped(shape), swapped(strides))
-    return Primitive(descriptor, src=_image(x, dtype), weights=weights, dst=_image(y), **_given(bias=vector))
+    return Primitive(descriptor, src=_image(x), weights=weights, dst=_image(y), **_given(bias=vector))
 
 
 @_cached
-def _weight_gradient(x, y, weight: Layout, geometry: Geometry, bias: bool, dtype) -> Primitive:
-    hint = _convolution_descriptor(x, weight[0], y, geometry, dtype, result=dtype)
+def _weight_gradient(x, y, weight: Layout, geometry: Geometry, bias: bool) -> Primitive:
+    hint = _convolution_descriptor(x, weight[0], y, geometry)
     vector = _describe([weight[0][0]], [1]) if bias else None
-    descriptors = _image(x, dtype), _describe(weight[0]), vector, _image(y, dtype)
+    descriptors = _image(x), _describe(weight[0]), vector, _image(y)
     arguments = _engine(), _CONVOLUTION, *descriptors, *_axes(geometry), hint, None
     descriptor = _create("convolution_backward_weights_primitive_desc_create", *arguments)
-    given = {"src": _image(x, dtype), "diff_dst": _image(y, dtype), "diff_weights": _describe(*weight)}
+    given = {"src": _image(x), "diff_dst": _image(y), "diff_weights": _describe(*weight)}
     return Primitive(descriptor, **given, **_given(diff_bias=vector))
 
 

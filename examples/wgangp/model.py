@@ -256,8 +256,13 @@ class ConditionalBatchNorm2D(nn.Layer):
         self.offset = self.create_parameter([label_num, channels], default_initializer=nn.initializer.Constant(0.0))
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        scale, offset = (F.embedding(labels, table).unsqueeze([2, 3]) for table in (self.scale, self.offset))
-        return self.normalize(x) * scale + offset
+        scale, offset = (F.embedding(labels, table) for table in (self.scale, self.offset))
+
+        def modulate(x: Tensor, axis: int) -> Tensor:
+            shape = [-1 if i == 0 else x.shape[axis] if i == axis else 1 for i in range(4)]
+            return x * scale.reshape(shape) + offset.reshape(shape)
+
+        return layers.along_channels(modulate, self.normalize(x))
 
 
 class LayerNorm2D(nn.Layer):

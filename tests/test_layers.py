@@ -1,0 +1,237 @@
+"""Layers by oneDNN against the same layers by Paddle's kernels: values, gradients, and gradients of gradients."""
+
+import subprocess
+import sys
+
+import numpy as np
+import paddle
+import pytest
+from paddle import nn
+
+from ppsci_gan import layers
+from ppsci_gan import losses
+from ppsci_gan import onednn
+from ppsci_gan import traced
+from ppsci_gan.errors import InputError
+from ppsci_gan.traced import Traced
+
+needs_onednn = pytest.mark.skipif(not onednn.available(), reason="this build of Paddle has no oneDNN")
+
+
+@pytest.fixture(autouse=True)
+def kernels_as_before():
+    paddle.seed(0)
+    yield
+    layers.choose_kernels("auto")
+
+
+def gradients(function, inputs, kernels):
+    """Return a function's result and its gradients, weighted so that no two outputs count alike."""
+    layers.choose_kernels(kernels)
+    copies = [tensor.detach().clone() for tensor in inputs]
+    for copy in copies:
+        copy.stop_gradient = False
+    paddle.seed(1)
+    result = function(*copies)
+    (result * paddle.randn(result.shape)).sum().backward()
+    return [result, *(copy.grad for copy in copies)]
+
+
+def assert_same(function, *inputs, tolerance=1e-5):
+    """Equal up to the rounding of float32 sums, and to the tiny number that oneDNN's rectifiers have for zero."""
+    by_onednn, by_paddle = (gradients(function, inputs, kernels) for kernels in ("onednn", "paddle"))
+    for ours, paddles in zip(by_onednn, by_paddle):
+        assert ours.shape == paddles.shape
+        assert float((ours - paddles).abs().max()) <= tolerance * float(paddles.abs().max()) + 1e-19
+
+
+IMAGE = [2, 6, 9, 7]
+FUNCTIONS = {
+    "convolution": (lambda x, w, b: layers.conv2d(x, w, b, 2, "same"), [4, 6, 5, 5], [4]),
+    "convolution, rectified": (lambda x, w, b: layers.conv2d(x, w, b, 1, 1, slope=0.2), [4, 6, 3, 3], [4]),
+    "convolution, no bias": (lambda x, w: layers.conv2d(x, w, stride=(1, 2), padding=(1, 0)), [4, 6, 3, 1]),
+    "transposed": (lambda x, w, b: layers.conv2d_transpose(x, w, b, 2, "same", 1), [6, 4, 5, 5], [4]),
+    "transposed, no bias": (lambda x, w: layers.conv2d_transpose(x, w, None, 2, 2, 1), [6, 4, 5, 5]),
+    "rectifier": (layers.relu,),
+    "leaky rectifier": (lambda x: layers.leaky_relu(layers.upsample2d(x), 0.2),),
+    "repetition, pooling": (lambda x: layers.avg_pool2d(layers.upsample2d(x, 2), 2),),
+    "pooling": (lambda x: layers.avg_pool2d(x[:, :, :8, :6], 2),),
+    "fork": (lambda x: layers.add(*(layers.relu(part) for part in layers.fork(layers.upsample2d(x)))),),
+    "along channels": (lambda x: layers.along_channels(lambda x, axis: x / x.norm(axis=axis, keepdim=True), x),),
+    "some other operation": (lambda x: layers.upsample2d(x).reshape([2, -1]).tanh(),),
+}
+
+
+@needs_onednn
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_gradients_are_those_of_paddles_kernels(name):
+    function, *shapes = FUNCTIONS[name]
+    assert_same(function, paddle.randn(IMAGE), *(paddle.randn(shape) for shape in shapes))
+
+
+@needs_onednn
+def test_gradients_at_zero_are_those_of_paddles_kernels():
+    x, weight = paddle.zeros([2, 3, 8, 8]), paddle.randn([4, 3, 3, 3])
+    for slope in (0.0, 0.2):
+        assert_same(lambda x, w, b, slope=slope: layers.conv2d(x, w, b, 1, 1, slope), x, weight, paddle.zeros([4]))
+    assert_same(lambda x: layers.leaky_relu(x, 0.2), x)
+    assert_same(layers.relu, x)
+
+
+@needs_onednn
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda g, w: layers.input_gradient_of_conv2d(g, w, 2, "same", (9, 7)),
+        lambda g, w: layers.input_gradient_of_conv2d(g, w, (2, 2), 2, [10, 8]),
+    ],
+)
+def test_pullback_of_a_convolution_is_differentiable(function):
+    assert_same(function, paddle.randn([2, 4, 5, 4]), paddle.randn([4, 6, 5, 5]))
+
+
+@needs_onednn
+@pytest.mark.parametrize("settings", [{}, {"weight_attr": False, "bias_attr": False}])
+def test_batch_norm(settings):
+    def network(x):
+        layer = layers.BatchNorm2D(6, **settings)
+        y = layer(layer(layers.upsample2d(x)) * 2)
+        statistics.append(paddle.concat([layer._mean, layer._variance]))
+        return y
+
+    statistics = []
+    # Its gradient is a difference of nearly equal sums.
+    assert_same(network, paddle.randn(IMAGE) * 3 + 1, tolerance=1e-4)
+    assert paddle.allclose(*statistics, rtol=1e-5, atol=1e-6)
+
+
+@needs_onednn
+def test_layers_have_the_weights_and_values_of_paddles():
+    x = paddle.randn([2, 3, 8, 8])
+    for ours, paddles in (
+        (layers.Conv2D(3, 4, 3, padding=1), nn.Conv2D(3, 4, 3, padding=1)),
+        (layers.Conv2D(3, 6, 3, groups=3), nn.Conv2D(3, 6, 3, groups=3)),
+        (layers.Conv2D(3, 4, 3, dilation=2), nn.Conv2D(3, 4, 3, dilation=2)),
+        (layers.Conv2D(3, 4, 3, padding=1, padding_mode="reflect"), nn.Conv2D(3, 4, 3, 1, 1, padding_mode="reflect")),
+        (layers.Conv2DTranspose(3, 4, 5, 2, 2, 1), nn.Conv2DTranspose(3, 4, 5, 2, 2, 1)),
+        (layers.BatchNorm2D(3), nn.BatchNorm2D(3)),
+        (layers.BatchNorm2D(3).eval(), nn.BatchNorm2D(3).eval()),
+    ):
+        paddles.set_state_dict(ours.state_dict())
+        assert paddle.allclose(ours(x), paddles(x), rtol=1e-4, atol=1e-5)
+    transposed = layers.Conv2DTranspose(3, 4, 4, 2, 1)
+    assert transposed(x, output_size=[17, 17]).shape == [2, 4, 17, 17]
+
+
+@needs_onednn
+def test_float64_is_left_to_paddle(float64):
+    layer, x = layers.Conv2D(2, 3, 3), paddle.randn([1, 2, 5, 5], "float64")
+    x.stop_gradient = False
+    # Differentiable twice, which oneDNN's layers are not.
+    gradient = paddle.grad((layer(x) ** 2).sum(), x, create_graph=True)[0]
+    assert paddle.grad(gradient.sum(), x)[0].shape == x.shape
+
+
+class Critic(nn.Layer):
+    """A critic of every kind of step."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = layers.Conv2D(3, 8, 5, stride=2, padding="same")
+        self.second = layers.Conv2D(8, 8, 3, padding=1)
+        self.output = nn.Linear(8 * 16, 1)
+
+    def forward(self, x):
+        h = traced.conv2d(self.first, x["data"], slope=0.2)
+        h, kept = traced.fork(h)
+        h = traced.add(traced.conv2d(self.second, traced.relu(h)), kept)
+        h = traced.leaky_relu(traced.avg_pool2d(h, 2), 0.2)
+        return {"score": traced.linear(self.output, h.reshape([h.shape[0], -1])).squeeze(1)}
+
+
+def penalty_and_gradients(critic, explicit, kernels):
+    layers.choose_kernels(kernels)
+    paddle.seed(3)
+    real, fake = paddle.randn([4, 3, 16, 16]), paddle.randn([4, 3, 16, 16])
+    penalty = losses.gradient_penalty(lambda x: critic({"data": x})["score"], real, fake, explicit=explicit)
+    penalty.backward()
+    found = [penalty, *(p.grad.clone() for p in critic.parameters() if p.grad is not None)]
+    critic.clear_gradients()
+    return found
+
+
+@needs_onednn
+@pytest.mark.parametrize("explicit", [True, False])
+def test_penalty_is_that_of_paddles_kernels(explicit):
+    critic = Critic()
+    found, expected = (penalty_and_gradients(critic, *how) for how in ((explicit, "onednn"), (False, "paddle")))
+    assert len(found) == len(expected) >= 4
+    for ours, paddles in zip(found, expected):
+        assert float((ours - paddles).abs().max()) <= 1e-5 * float(paddles.abs().max().clip(min=1e-3))
+
+
+@needs_onednn
+def test_auto_takes_the_explicit_penalty_and_falls_back_where_it_cannot_be_written_out():
+    class Plain(Critic):
+        def forward(self, x):
+            h = paddle.tanh(self.first(x["data"]))
+            return {"score": h.mean([1, 2, 3])}
+
+    batch = {"real_data": paddle.randn([4, 3, 16, 16]), "fake_data": paddle.randn([4, 3, 16, 16]), "update": 0}
+    objective = losses.WassersteinGP(Critic())
+    assert objective.penalty_explicit
+    objective = losses.WassersteinGP(Plain())
+    assert float(objective.critic_loss(batch)["penalty"]) > 0
+    assert not objective.penalty_explicit
+    with pytest.raises(InputError, match="cannot be written out"):
+        losses.WassersteinGP(Plain(), penalty_gradient="explicit").critic_loss(batch)
+    layers.choose_kernels("paddle")
+    assert not losses.WassersteinGP(Critic()).penalty_explicit
+
+
+def test_traced_fork_adds_gradients():
+    x = paddle.randn([2, 3, 4, 4], "float64")
+
+    def function(x):
+        a, b = traced.fork(x)
+        return traced.add(a * a, b).mean([1, 2, 3])
+
+    assert paddle.allclose(traced.input_gradient(function, x), (2 * x + 1) / 48)
+    assert isinstance(traced.fork(Traced(x))[0], Traced)
+
+
+def test_unknown_or_missing_kernels_are_refused(monkeypatch):
+    with pytest.raises(InputError, match="CPU.convolution=mkl: choose one of auto, onednn, paddle"):
+        layers.choose_kernels("mkl")
+    monkeypatch.setattr(onednn, "available", lambda: False)
+    assert layers.choose_kernels("auto") == "paddle"
+    with pytest.raises(InputError, match="CPU.convolution=onednn: this build of Paddle has no oneDNN"):
+        layers.choose_kernels("onednn")
+
+
+def test_without_the_library_everything_runs_by_paddle():
+    code = """
+import pathlib
+exists = pathlib.Path.is_file
+pathlib.Path.is_file = lambda path: "libdnnl" not in path.name and exists(path)
+import paddle
+from ppsci_gan import layers
+assert layers.choose_kernels("auto") == "paddle"
+layer = layers.Conv2DTranspose(2, 3, 5, 2, "same")
+print(layers.BatchNorm2D(3)(layer(paddle.zeros([1, 2, 4, 4]))).shape)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "[1, 3, 8, 8]" in done.stdout
+
+
+@needs_onednn
+def test_exported_programs_hold_paddles_operators_only(tmp_path):
+    network = nn.Sequential(
+        layers.Conv2D(3, 4, 3, padding=1), layers.BatchNorm2D(4), layers.Conv2DTranspose(4, 2, 4, 2)
+    )
+    network.eval()
+    x = paddle.randn([2, 3, 8, 8])
+    expected = network(x)
+    paddle.jit.save(network, str(tmp_path / "network"), [paddle.static.InputSpec([None, 3, 8, 8], "float32")])
+    assert np.allclose(paddle.jit.load(str(tmp_path / "network"))(x), expected, rtol=1e-4, atol=1e-5)
