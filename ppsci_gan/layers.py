@@ -32,9 +32,9 @@ NAMES = {"onednn": "oneDNN", "paddle": "Paddle's own kernels"}
 
 
 class _Choice:
-    """Whose kernels compute on the CPU."""
+    """Whether oneDNN's kernels are wanted on the CPU."""
 
-    onednn = onednn.available()
+    onednn = True
 
 
 def choose_kernels(name: str = "auto") -> str:
@@ -59,9 +59,11 @@ def choose_kernels(name: str = "auto") -> str:
     if name not in KERNELS:
         raise InputError(f"CPU.convolution={name}: choose one of {', '.join(KERNELS)}.")
     if name == "onednn" and not onednn.available():
-        raise InputError("CPU.convolution=onednn: this build of Paddle has no oneDNN. Take auto or paddle.")
-    _Choice.onednn = name != "paddle" and onednn.available()
-    return "onednn" if _Choice.onednn else "paddle"
+        raise InputError(
+            "CPU.convolution=onednn: this build of Paddle has no oneDNN, or FLAGS_use_stride_kernel is off. Take auto."
+        )
+    _Choice.onednn = name != "paddle"
+    return "onednn" if _Choice.onednn and onednn.available() else "paddle"
 
 
 def uses_onednn(network: nn.Layer) -> bool:
@@ -76,7 +78,7 @@ def uses_onednn(network: nn.Layer) -> bool:
         >>> layers.uses_onednn(nn.Linear(2, 2))
         False
     """
-    if not _Choice.onednn or paddle.device.get_device() != "cpu":
+    if not (_Choice.onednn and onednn.available()) or paddle.device.get_device() != "cpu":
         return False
     convolutions = [layer for layer in network.sublayers() if isinstance(layer, (Conv2D, Conv2DTranspose))]
     return any(layer.weight.dtype == paddle.float32 for layer in convolutions)
@@ -107,6 +109,7 @@ def paddle_kernels() -> Iterator[None]:
 def _by_onednn(*tensors: Tensor | None) -> bool:
     return (
         _Choice.onednn
+        and onednn.available()
         and paddle.in_dynamic_mode()
         and all(x is None or x.dtype == paddle.float32 and x.place.is_cpu_place() for x in tensors)
     )

@@ -59,6 +59,7 @@ _ARGUMENT = {
 }
 
 _CPU = paddle.CPUPlace()
+_FLAGS = paddle.base.core.globals()
 
 # (stride_h, stride_w, top, bottom, left, right): a convolution's strides and the zeros around the image.
 Geometry = tuple[int, int, int, int, int, int]
@@ -87,14 +88,14 @@ def _library() -> ctypes.CDLL | None:
 
 
 def available() -> bool:
-    """Whether Paddle's wheel has the library.
+    """Whether Paddle's wheel has the library, and views of tensors, which plug-in devices switch off.
 
     Examples:
         >>> from ppsci_gan import onednn
         >>> isinstance(onednn.available(), bool)
         True
     """
-    return _library() is not None
+    return _library() is not None and _FLAGS["FLAGS_use_stride_kernel"]
 
 
 def _call(name: str, *arguments) -> None:

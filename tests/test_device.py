@@ -1,5 +1,6 @@
 """Choosing a device, and the CPU's settings."""
 
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,8 @@ def machine(monkeypatch):
         monkeypatch.setattr(device, "count", lambda kind: {"cpu": 1, **counts}.get(kind, 0))
         return chosen
 
-    return having
+    yield having
+    paddle.set_flags({"FLAGS_use_stride_kernel": True})  # which choosing an npu switches off
 
 
 @pytest.mark.parametrize("name", ["auto", "cpu", "gpu", "npu", "xpu", "gpu:0", "npu:12"])
@@ -146,12 +148,13 @@ def test_usable_cores_where_there_is_no_affinity(monkeypatch, system_file):
 def tune(monkeypatch):
     """``tune(environment, amd, cores)`` gives the environment afterwards, the threads set and the lines logged."""
 
-    def run(environment, amd=False, cores=4):
+    def run(environment, mkl_path=None, cores=4, keeps=False):
         threads, lines = [], []
         current = dict(environment)
         monkeypatch.setattr(device.os, "environ", current)
         monkeypatch.setattr(device, "_users_environment", lambda: environment)
-        monkeypatch.setattr(device, "_is_amd", lambda: amd)
+        monkeypatch.setattr(device, "_fast_mkl_path", lambda: mkl_path)
+        monkeypatch.setattr(device, "_keep_freed_memory", lambda: keeps)
         monkeypatch.setattr(device, "usable_cores", lambda: cores)
         monkeypatch.setattr(paddle.base.core, "set_num_threads", threads.append)
         monkeypatch.setattr(device.logger, "info", lines.append)
@@ -162,11 +165,11 @@ def tune(monkeypatch):
 
 
 def test_fast_blas_path_on_amd_only(tune):
-    environment, _, lines = tune({}, amd=True)
-    assert environment["MKL_DEBUG_CPU_TYPE"] == "5"
+    environment, _, lines = tune({}, mkl_path="7")
+    assert environment["MKL_DEBUG_CPU_TYPE"] == "7"
     assert len(lines) == 1
-    assert "MKL_DEBUG_CPU_TYPE=5" in lines[0]
-    environment, _, lines = tune({}, amd=False)
+    assert "MKL_DEBUG_CPU_TYPE=7" in lines[0]
+    environment, _, lines = tune({})
     assert "MKL_DEBUG_CPU_TYPE" not in environment
     assert "MKL_DEBUG_CPU_TYPE" not in lines[0]
 
@@ -181,14 +184,15 @@ def test_ranks_share_the_cores(tune, cores, ranks, threads):
 
 @pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "MKL_NUM_THREADS"])
 def test_users_number_of_threads_stays(tune, name):
-    environment, set_to, _ = tune({name: "3"}, amd=True)
+    environment, set_to, _ = tune({name: "3"}, mkl_path="5")
     assert environment[name] == "3"
     assert not set_to
 
 
 def test_nothing_that_the_user_set_is_changed(tune):
     users = {"MKL_DEBUG_CPU_TYPE": "4", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "2", "KMP_BLOCKTIME": "7"}
-    environment, set_to, lines = tune(users, amd=True)
+    users["MALLOC_ARENA_MAX"] = "1"
+    environment, set_to, lines = tune(users, mkl_path="5", keeps=True)
     assert environment == users
     assert not set_to
     assert lines == ["CPU settings: as the environment says."]
@@ -222,12 +226,45 @@ print(os.environ["OMP_NUM_THREADS"], threads)
     assert process.stdout.splitlines()[-1] == "1 [5]"
 
 
-@pytest.mark.parametrize(("text", "amd"), [("vendor_id : AuthenticAMD\n", True), ("vendor_id : GenuineIntel\n", False)])
-def test_vendor(system_file, text, amd):
+AMD = "vendor_id : AuthenticAMD\nflags\t\t: fpu sse2 avx2 {}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        (AMD.format("avx512f avx512dq avx512bw avx512vl"), "7"),
+        (AMD.format("avx512f avx512dq"), "5"),
+        (AMD.format(""), "5"),
+        ("vendor_id : GenuineIntel\nflags : avx2 avx512f avx512dq avx512bw avx512vl\n", None),
+        (None, None),
+    ],
+)
+def test_fast_mkl_path_is_chosen_by_the_processors_flags(system_file, text, path):
     system_file(text)
-    assert device._is_amd() is amd
+    assert device._fast_mkl_path() == path
 
 
-def test_vendor_without_proc(system_file):
-    system_file(None)
-    assert device._is_amd() is False
+def test_freed_memory_is_kept_and_logged(tune):
+    assert "freed memory is kept" in tune({}, keeps=True)[2][0]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="there is no glibc to tell")
+def test_freed_memory_comes_without_new_pages():
+    code = """
+import resource, paddle
+from ppsci_gan import device
+device.tune_cpu()
+faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(3):
+    before = faults()
+    for _ in range(20):
+        x = paddle.ones([2**24]) + 1  # blocks of 64 MB, which glibc would map and unmap
+    print(faults() - before)
+"""
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(process.stdout.splitlines()[-1]) < 1000  # each block anew would be 16,384 pages
+
+
+def test_without_glibc_memory_is_as_it_was(monkeypatch):
+    monkeypatch.setattr(device.platform, "libc_ver", lambda: ("", ""))
+    assert device._keep_freed_memory() is False

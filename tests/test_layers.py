@@ -209,6 +209,18 @@ def test_unknown_or_missing_kernels_are_refused(monkeypatch):
         layers.choose_kernels("onednn")
 
 
+@needs_onednn
+def test_without_views_everything_runs_by_paddle():
+    x, layer = paddle.randn([1, 2, 5, 5]), layers.Conv2D(2, 3, 3)
+    expected = layer(x)
+    paddle.set_flags({"FLAGS_use_stride_kernel": False})
+    try:
+        assert layers.choose_kernels("auto") == "paddle"
+        assert paddle.allclose(layer(x), expected, rtol=1e-4, atol=1e-6)
+    finally:
+        paddle.set_flags({"FLAGS_use_stride_kernel": True})
+
+
 def test_without_the_library_everything_runs_by_paddle():
     code = """
 import pathlib
