@@ -183,7 +183,7 @@ def save_histograms(values: dict[str, np.ndarray], path: str, columns: int = 4) 
         for kind, array in arrays.items():
             # One outline for all bins, which is drawn much sooner than a bar for each.
             axis.hist(array, edges, density=True, histtype="stepfilled", alpha=0.6, label=kind, color=colours[kind])
-        axis.set_title(panel, fontsize=9)
+        axis.set_title(panel, fontsize=9, y=1)
         axis.tick_params(labelsize=7)
         axis.set_yticks([])
         if len(arrays) > 1:
@@ -290,7 +290,9 @@ def save_curves(
             axes.axhline(levels[name], color="black", linewidth=0.8, linestyle="--", label="real")
         if len(axes.get_legend_handles_labels()[1]):
             axes.legend(frameon=False)
-        axes.set(title=name, xlabel=xlabel)
+        axes.set_title(name, y=1)
+        axes.set_xlabel(xlabel)
+        axes.xaxis.set_label_coords(0.5, -0.13)
         axes.grid(alpha=0.3, linewidth=0.5)
         axes.spines[["top", "right"]].set_visible(False)
     _write_figure(figure, path)
@@ -346,7 +348,8 @@ def save_spreads(
 def _panels(number: int, columns: int, size: tuple[float, float], margins: _Margins) -> tuple[Figure, list[Axes]]:
     """Return a figure and its panels, row by row, each of a size in inches with its margins.
 
-    Matplotlib's own layouts find the margins by measuring every label, which takes longer than drawing them all.
+    Matplotlib finds margins, and places for titles and labels that have none, by measuring every tick's label several
+    times, which takes longer than drawing them all.
     """
     rows = math.ceil(number / columns)
     width, height = size
