@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import runpy
 import time
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from ppsci_gan import weights
 from ppsci_gan.features import extractor
 from ppsci_gan.files import REPOSITORY
 
+HEADING = "evaluation"
 HAS_TORCH_FIDELITY = importlib.util.find_spec("torch_fidelity") is not None
 # Random weights of Inception by torch-fidelity's names, and its network without the download.
 REFERENCES = REPOSITORY / "tests" / "fixtures" / "scores" / "make_references.py"
@@ -55,28 +57,27 @@ class TorchFidelity:
                 self.network(self.images)
 
 
-def measure(data: DataSets, rounds: int, small: bool = False) -> dict:
+def measure(data: DataSets, options: Namespace) -> dict:
     """Return images a second of what an evaluation computes.
 
     Args:
         data: A place for files.
-        rounds: Measurements of each.
-        small: Whether to use few images.
+        options: ``rounds``, measurements of each, and ``small``.
     """
-    images = np.random.default_rng(0).integers(0, 256, [2 if small else 32, 3, 32, 32], np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, [2 if options.small else 32, 3, 32, 32], np.uint8)
     references = runpy.run_path(str(REFERENCES))
     inception = extractor.load_inception(str(_weights(references, data.folder)))
     contestants = [OurFeatures(inception, images)]
     if HAS_TORCH_FIDELITY:
         contestants.append(TorchFidelity(references, images))
-    times = alternate(contestants, rounds, least=0.0)
+    times = alternate(contestants, options.rounds, least=0.0)
     result = {"images_per_second": {name: len(images) / float(np.median(values)) for name, values in times.items()}}
     if HAS_TORCH_FIDELITY:
         result["inception_ratio"] = ratio(times["torch-fidelity"], times["inception"])
     for name in ("mnist", "cifar10"):
-        result["images_per_second"][f"classifier of {name}"] = _classified_per_second(name, 4 if small else 512)
+        result["images_per_second"][f"classifier of {name}"] = _classified_per_second(name, 4 if options.small else 512)
     for name in ("mnist", "cifar10_resnet"):
-        result["images_per_second"][f"samples of {name}"] = _samples_per_second(name, data, small)
+        result["images_per_second"][f"samples of {name}"] = _samples_per_second(name, data, options.small)
     return result
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import statistics
 import time
+from argparse import Namespace
 
 from alternation import alternate
 from alternation import ratio
 from inputs import DataSets
 from machine import HAS_TORCH
-from machine import resident_mb
 from machine import users_environment
 from ours import BareLoop
 from ours import ThroughSolver
@@ -26,16 +26,15 @@ HEADER = (
 )
 
 
-def measure(workload: Workload, data: DataSets, rounds: int, small: bool = False) -> dict:
+def measure(workload: Workload, data: DataSets, options: Namespace) -> dict:
     """Time whole iterations of a workload.
 
     Args:
         workload: Which.
         data: Where its data set is.
-        rounds: Measurements of each contestant.
-        small: Whether its networks shrink to almost nothing.
+        options: ``rounds``, measurements of each contestant, and ``small``.
     """
-    overrides = list(workload.small) if small else []
+    overrides = list(workload.small) if options.small else []
     cfg = configuration(workload, data, overrides)
     solver = solver_of(workload, cfg)
     contestants = [ThroughSolver(solver), BareLoop(solver)]
@@ -52,7 +51,7 @@ def measure(workload: Workload, data: DataSets, rounds: int, small: bool = False
             own = InOwnProcess(users_environment(), overrides, data.new_folder())
             stack.callback(own.close)
             contestants += [TwoSolvers(cfg, data.new_folder()), own]
-        times = alternate(contestants, rounds, least=0.0 if small else 0.3)
+        times = alternate(contestants, options.rounds, least=0.0 if options.small else 0.3)
     result |= {"seconds": times, **compared(times)}
     result["input"] = input_seconds(solver) / result["medians"]["solver"]
     return result
@@ -103,28 +102,3 @@ def line(result: dict, peak: float | None = None) -> str:
         factor = 1 / ratios[name]["ratio"]
         row += f"\n{'    ' + name:<42}{medians[name]:>9.4f}{'':>7}solver {factor:.1f} times faster"
     return row
-
-
-def memory(workload: Workload, data: DataSets, count: int, small: bool = False) -> dict:
-    """Return how this process's memory grew over many iterations, in MiB.
-
-    Args:
-        workload: Which.
-        data: Where its data set is.
-        count: Iterations, after a tenth of as many.
-        small: Whether its networks shrink to almost nothing.
-    """
-    cfg = configuration(workload, data, list(workload.small) if small else [])
-    solver = ThroughSolver(solver_of(workload, cfg))
-    readings = []
-    solver.run(max(1, count // 10))
-    for _ in range(4):
-        readings.append(resident_mb())
-        solver.run(max(1, count // 4))
-    readings.append(resident_mb())
-    return {
-        "title": workload.title,
-        "iterations": count,
-        "resident_mb": readings,
-        "grown_mb": readings[-1] - readings[0],
-    }

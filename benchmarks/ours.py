@@ -50,6 +50,11 @@ def example(script: str):
     return module
 
 
+def script_of(workload: Workload) -> str:
+    """Return the path of a workload's script."""
+    return str(REPOSITORY / "examples" / f"{workload.script}.py")
+
+
 def configuration(workload: Workload, data: DataSets, overrides: Sequence[str] = ()) -> DictConfig:
     """Return the real configuration of an example, without evaluation and pictures in between.
 

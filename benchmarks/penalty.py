@@ -1,57 +1,70 @@
-"""The gradient penalty written out (LOSS.penalty_gradient=explicit) against the twice differentiated one, in time.
+"""The gradient penalty written out (LOSS.penalty_gradient=explicit) against the twice differentiated one, in time."""
 
-Both run in this process, in turn, so that a busy machine slows both; the ratio of medians is the result.
-"""
+from __future__ import annotations
 
-import argparse
-import importlib
 import statistics
-import sys
-import time
+from argparse import Namespace
 
 import paddle
+from alternation import alternate
+from alternation import ratio
+from inputs import DataSets
+from ours import configuration
+from ours import solver_of
+from workloads import named
 
-from ppsci_gan import device
 from ppsci_gan import losses
-from ppsci_gan.files import REPOSITORY
 
-sys.path.insert(0, str(REPOSITORY / "examples" / "wgangp"))
-networks = importlib.import_module("model")
-
-KEYS = ("data",), ("score",)
-CRITICS = {
-    "points, 512 wide, batch 256": (networks.WganGpToyDiscriminator(*KEYS, 512), [256, 2]),
-    "MNIST, 32 channels": (networks.WganGpMnistDiscriminator(*KEYS, 32), [32, 784]),
-    "CIFAR-10 residual, 32 channels": (networks.WganGpCifar10Discriminator(*KEYS, 32), [32, 3072]),
-    "CIFAR-10 DCGAN-shaped, 32 channels": (networks.WganGpCifar10DcganDiscriminator(*KEYS, 32), [32, 3072]),
-}
+HEADING = "gradient penalty, written out"
+WITH_PENALTY = ("toy", "mnist", "cifar10_dcgan", "cifar10_resnet", "pgan_32", "transfer_64")
 
 
-def seconds(critic, real, fake, explicit: bool) -> float:
-    """Return how long the penalty and its gradients take."""
-    start = time.perf_counter()
-    penalty = losses.gradient_penalty(lambda x: critic({"data": x})["score"], real, fake, explicit=explicit)
-    penalty.backward()
-    penalty.item()  # waits for the device
-    critic.clear_gradients()
-    return time.perf_counter() - start
+class Penalty:
+    """The penalty of a batch and the gradients of the critic's parameters.
+
+    Args:
+        critic: The network.
+        real: Samples; others of their shape are generated ones.
+        explicit: Whether the critic's gradient is written out.
+    """
+
+    def __init__(self, critic: paddle.nn.Layer, real: paddle.Tensor, explicit: bool):
+        self.name = "explicit" if explicit else "autograd"
+        self.critic, self.real, self.fake, self.explicit = critic, real, paddle.randn(real.shape), explicit
+
+    def run(self, iterations: int) -> None:
+        for _ in range(iterations):
+            penalty = losses.gradient_penalty(self._score, self.real, self.fake, explicit=self.explicit)
+            penalty.backward()
+            self.critic.clear_gradients(set_to_zero=False)
+
+    def _score(self, samples):
+        return self.critic({"data": samples})["score"]
 
 
-def main(repetitions: int):
-    device.tune_cpu()
-    print(f"device: {device.select()}")
-    for name, (critic, shape) in CRITICS.items():
-        real, fake = paddle.randn(shape), paddle.randn(shape)
-        times = {False: [], True: []}
-        for _ in range(repetitions + 1):
-            for explicit, measured in times.items():
-                measured.append(seconds(critic, real, fake, explicit))
-        autograd, explicit = (statistics.median(measured[1:]) for measured in times.values())  # the first sets up
-        both = f"autograd {1000 * autograd:7.1f} ms, explicit {1000 * explicit:7.1f} ms"
-        print(f"{name:<36} {both}: ratio {explicit / autograd:.2f}")
+def measure(data: DataSets, options: Namespace) -> dict:
+    """Time the penalties of all critics that have one.
+
+    Args:
+        data: Where data sets are.
+        options: ``rounds``, measurements of each way, and ``small``.
+    """
+    result = {}
+    for name in WITH_PENALTY:
+        workload = named(name)
+        solver = solver_of(workload, configuration(workload, data, workload.small if options.small else []))
+        real = solver._batch_of("critic", next(solver.order["critic"]))[0]["real_data"]
+        contestants = [Penalty(solver.players["critic"], real, explicit) for explicit in (True, False)]
+        times = alternate(contestants, options.rounds, least=0.0 if options.small else 0.2)
+        medians = {way: statistics.median(values) for way, values in times.items()}
+        result[name] = {"title": workload.title, "medians": medians, **ratio(times["explicit"], times["autograd"])}
+    return result
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repetitions", type=int, default=15)
-    main(**vars(parser.parse_args()))
+def lines(result: dict) -> list[str]:
+    """Return rows of the table."""
+    return [
+        f"{found['title']:<42}{found['medians']['explicit']:>9.4f} s, autograd {found['medians']['autograd']:.4f}: "
+        f"ratio {found['ratio']:.2f} ({found['low']:.2f} to {found['high']:.2f})"
+        for found in result.values()
+    ]

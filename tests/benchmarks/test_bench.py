@@ -1,13 +1,16 @@
 """The benchmark runs, shrunk, and says what it measured."""
 
 import json
+from argparse import Namespace
 
 import alternation
 import bench
+import flat_memory
 import iterations
 import machine
-import processes
 import pytest
+import ranks
+import start
 from ours import configuration
 from ours import solver_of
 from workloads import both
@@ -71,7 +74,7 @@ def test_every_figure_is_in_the_table_and_in_the_file(tmp_path, capsys):
     assert figures["peak_flops"] > 0
     assert all(rate > 0 for rate in figures["evaluation"]["images_per_second"].values())
     assert {"processor", "threads"} < set(figures["machine"])
-    for workload in ("toy", "mnist", *bench.LONG):
+    for workload in ("toy", "mnist", *flat_memory.LONG):
         assert named(workload).title in told
     assert ("PyTorch is not installed" in told) is not machine.HAS_TORCH
 
@@ -106,16 +109,15 @@ def test_operations_are_those_of_the_products(data):
 
 
 def test_a_script_is_timed_to_its_first_iteration(data):
-    found = processes.start(named("toy"), data, small=True)
+    found = start.first_iteration(named("toy"), data, small=True)
     assert 0 < found["first_iteration"] < 200
     assert found["peak_mb"] > 50
 
 
 def test_ranks_are_compared_without_their_first_iterations(data, monkeypatch):
     rates = {True: [1, 1, 30, 40, 30], False: [1, 1, 20, 20, 90]}
-    monkeypatch.setattr(processes, "_images_per_second", lambda command: rates["paddle.distributed.launch" in command])
-    found = processes.ranks(data, iterations=5, small=True)
-    assert found["ratio"] == 1.5
+    monkeypatch.setattr(ranks, "_images_per_second", lambda command: rates["paddle.distributed.launch" in command])
+    assert ranks.measure(data, Namespace(small=True))["ratio"] == 1.5
 
 
 def test_unknown_names_are_refused(capsys):
