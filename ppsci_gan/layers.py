@@ -396,6 +396,56 @@ def add(x: Tensor, y: Tensor) -> Tensor:
     return in_memory_order(paddle.add, x, y)
 
 
+def normalized_conv2d(conv: nn.Conv2D, norm: nn.BatchNorm2D, x: Tensor) -> Tensor:
+    """Convolve, normalise and rectify; outside of training as a single convolution, with the normalisation's factors.
+
+    Args:
+        conv: Without bias, groups and dilation.
+        norm: Of its channels.
+        x: [N, C, H, W].
+
+    Returns:
+        [N, C', H', W'].
+    """
+    if norm.training:
+        return relu(norm(conv(x)))
+    factor = norm.weight / paddle.sqrt(norm._variance + norm._epsilon)
+    weight, bias = conv.weight * factor.reshape([-1, 1, 1, 1]), norm.bias - norm._mean * factor
+    return conv2d(x, weight, bias, conv._stride, conv._padding, slope=0.0)
+
+
+def pool2d(x: Tensor, size: int, stride: int, padding: int = 0, maximum: bool = True) -> Tensor:
+    """Maximum or mean of squares of pixels, by oneDNN where no gradient is asked for.
+
+    Args:
+        x: [N, C, H, W].
+        size: Edge of the squares.
+        stride: Between them.
+        padding: Pixels around the image, which do not count.
+        maximum: False: the mean.
+
+    Returns:
+        [N, C, H', W'].
+    """
+    if _by_onednn(x) and (x.stop_gradient or not paddle.is_grad_enabled()):
+        return onednn.pool(x, size, stride, padding, maximum)
+    return (F.max_pool2d if maximum else F.avg_pool2d)(x, size, stride, padding)
+
+
+def concat(images: Sequence[Tensor]) -> Tensor:
+    """Put the channels of images one behind the other.
+
+    Args:
+        images: [N, C, H, W], with any numbers of channels.
+
+    Returns:
+        [N, sum of C, H, W].
+    """
+    if not _by_onednn(*images) or not all(onednn.lies_channels_last(x) for x in images):
+        return paddle.concat(images, axis=1)
+    return paddle.concat([x.transpose([0, 2, 3, 1]) for x in images], axis=3).transpose([0, 3, 1, 2])
+
+
 def avg_pool2d(x: Tensor, size: int) -> Tensor:
     """Mean of every square of size x size pixels.
 
@@ -493,7 +543,7 @@ class _MeanPool(PyLayer):
     @staticmethod
     def forward(ctx, x, size):
         ctx.size = size
-        return onednn.mean_pool(x, size)
+        return onednn.pool(x, size, stride=size)
 
     @staticmethod
     def backward(ctx, g):

@@ -27,15 +27,8 @@ MAJOR_VERSION = 3  # whose constants these are
 CACHED_PRIMITIVES = 512  # each is of one kind and shape; a training uses some dozens
 
 _FORWARD_TRAINING, _FORWARD_INFERENCE, _BACKWARD = 64, 96, 128
-_CONVOLUTION, _DECONVOLUTION, _RELU, _RELU_OF_OUTPUT, _LINEAR, _MEAN_POOL, _NEAREST = (
-    1,
-    10,
-    0x20,
-    0x100,
-    0x26,
-    0x3FF,
-    0x2FFF0,
-)
+_CONVOLUTION, _DECONVOLUTION, _RELU, _RELU_OF_OUTPUT, _LINEAR = 1, 10, 0x20, 0x100, 0x26
+_MAXIMUM_POOL, _MEAN_POOL, _NEAREST = 0x1FF, 0x3FF, 0x2FFF0
 _USE_SCALE, _USE_SHIFT = 2, 4
 _ANY_LAYOUT = 1
 _TINY = 2.0**-64  # products with it are no denormal numbers, which processors are slow with
@@ -485,19 +478,22 @@ def relu_gradient(g: Tensor, y: Tensor, slope: float = 0.0) -> Tensor:
     return result
 
 
-def mean_pool(x: Tensor, size: int) -> Tensor:
-    """Mean of every square of size x size pixels.
+def pool(x: Tensor, size: int, stride: int, padding: int = 0, maximum: bool = False) -> Tensor:
+    """Mean or maximum of squares of size x size pixels; zeros around the image do not count.
 
     Args:
-        x: [N, C, H, W], height and width multiples of ``size``.
+        x: [N, C, H, W].
         size: Edge of the squares.
+        stride: Between them.
+        padding: Pixels around the image.
+        maximum: In place of the mean.
 
     Returns:
-        [N, C, H / size, W / size], channels last.
+        [N, C, H', W'], channels last.
     """
-    n, c, h, w = x.shape
-    y = empty_image([n, c, h // size, w // size])
-    _mean_pool((n, c, h, w), size)(src=channels_last(x), dst=y)
+    n, c, *edges = x.shape
+    y = empty_image([n, c, *((edge + 2 * padding - size) // stride + 1 for edge in edges)])
+    _pool(tuple(x.shape), tuple(y.shape), size, stride, padding, maximum)(src=channels_last(x), dst=y)
     return y
 
 
@@ -591,11 +587,11 @@ def _relu_gradient(size: int, slope: float) -> Primitive:
 
 
 @_cached
-def _mean_pool(shape, size: int) -> Primitive:
-    n, c, h, w = shape
-    x, y = _image(shape), _image([n, c, h // size, w // size])
-    axes = _longs([size, size]), _longs([size, size]), _longs([0, 0]), _longs([0, 0]), _longs([0, 0])
-    arguments = _engine(), _FORWARD_INFERENCE, _MEAN_POOL, x, y, *axes, None
+def _pool(x_shape, y_shape, size: int, stride: int, padding: int, maximum: bool) -> Primitive:
+    x, y, pads = _image(x_shape), _image(y_shape), [padding, padding]
+    last = [(o - 1) * stride + size - i - padding for i, o in zip(x_shape[2:], y_shape[2:])]  # of the last square
+    axes = _longs([stride, stride]), _longs([size, size]), _longs([0, 0]), _longs(pads), _longs(last)
+    arguments = _engine(), _FORWARD_INFERENCE, _MAXIMUM_POOL if maximum else _MEAN_POOL, x, y, *axes, None
     return Primitive(_create("pooling_forward_primitive_desc_create", *arguments), src=x, dst=y)
 
 

@@ -124,6 +124,32 @@ def test_layers_have_the_weights_and_values_of_paddles():
 
 
 @needs_onednn
+@pytest.mark.parametrize("maximum", [True, False])
+@pytest.mark.parametrize("learning", [True, False])
+def test_pooling_and_concatenation_of_channels(maximum, learning):
+    x = paddle.randn(IMAGE)
+    x.stop_gradient = not learning
+    found, expected = [], []
+    for kernels, results in (("onednn", found), ("paddle", expected)):
+        layers.choose_kernels(kernels)
+        pooled = layers.pool2d(layers.upsample2d(x), 3, 2, 1, maximum)
+        results.append(layers.concat([pooled, 2 * pooled, layers.relu(pooled)]))
+    assert paddle.allclose(*found, *expected, rtol=1e-5, atol=1e-6)
+
+
+@needs_onednn
+def test_a_normalised_convolution_is_one_convolution_outside_of_training():
+    conv, norm, x = layers.Conv2D(6, 4, 3, 2, 1, bias_attr=False), layers.BatchNorm2D(4), paddle.randn(IMAGE)
+    for tensor in (norm.weight, norm.bias, norm._mean):
+        tensor.set_value(paddle.randn([4]))
+    norm._variance.set_value(paddle.rand([4]) + 0.5)
+    for training in (False, True):
+        norm.training = training
+        found = layers.normalized_conv2d(conv, norm, x)
+        assert paddle.allclose(found, nn.functional.relu(norm(conv(x))), rtol=1e-4, atol=1e-5)
+
+
+@needs_onednn
 def test_float64_is_left_to_paddle(float64):
     layer, x = layers.Conv2D(2, 3, 3), paddle.randn([1, 2, 5, 5], "float64")
     x.stop_gradient = False

@@ -123,7 +123,10 @@ def test_rectifier(lay):
 
 def test_pooling_and_repetition():
     x = paddle.randn([3, 5, 6, 8])
-    assert_close(onednn.mean_pool(x, 2), F.avg_pool2d(x, 2))
+    for size, stride, padding in ((2, 2, 0), (3, 1, 1), (3, 2, 0), (2, 3, 1)):
+        assert_close(onednn.pool(x, size, stride, padding), F.avg_pool2d(x, size, stride, padding))
+        found = onednn.pool(x, size, stride, padding, maximum=True)
+        assert (found == F.max_pool2d(x, size, stride, padding)).all()
     assert (onednn.repeat_pixels(x, 2) == F.interpolate(x, size=[12, 16], mode="nearest")).all()
 
 

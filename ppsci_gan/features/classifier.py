@@ -6,6 +6,8 @@ import paddle.nn.functional as F
 from paddle import Tensor
 from paddle import nn
 
+from ppsci_gan import layers
+
 
 class Classifier(nn.Layer):
     """Convolutional network of six layers; its features are the averaged activations of the last one.
@@ -28,15 +30,15 @@ class Classifier(nn.Layer):
         super().__init__()
         self.feature_dim = 8 * width
         self.layers = nn.Sequential(
-            _convolution(channels, width),
-            nn.MaxPool2D(2),
-            _convolution(width, 2 * width),
-            _convolution(2 * width, 2 * width),
-            nn.MaxPool2D(2),
-            _convolution(2 * width, 4 * width),
-            _convolution(4 * width, 4 * width),
-            nn.MaxPool2D(2),
-            _convolution(4 * width, 8 * width),
+            _Convolution(channels, width),
+            _Halve(),
+            _Convolution(width, 2 * width),
+            _Convolution(2 * width, 2 * width),
+            _Halve(),
+            _Convolution(2 * width, 4 * width),
+            _Convolution(4 * width, 4 * width),
+            _Halve(),
+            _Convolution(4 * width, 8 * width),
         )
         self.head = nn.Linear(8 * width, num_classes)
 
@@ -58,7 +60,17 @@ class Classifier(nn.Layer):
         return self.head(features)
 
 
-def _convolution(channels_in: int, channels_out: int) -> nn.Layer:
-    return nn.Sequential(
-        nn.Conv2D(channels_in, channels_out, 3, padding=1, bias_attr=False), nn.BatchNorm2D(channels_out), nn.ReLU()
-    )
+class _Convolution(nn.Sequential):
+    """Convolution, batch normalisation, rectifier."""
+
+    def __init__(self, channels_in: int, channels_out: int):
+        conv = layers.Conv2D(channels_in, channels_out, 3, padding=1, bias_attr=False)
+        super().__init__(conv, layers.BatchNorm2D(channels_out))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return layers.normalized_conv2d(*self, x)
+
+
+class _Halve(nn.Layer):
+    def forward(self, x: Tensor) -> Tensor:
+        return layers.pool2d(x, 2, stride=2)

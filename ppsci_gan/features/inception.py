@@ -15,6 +15,7 @@ import paddle.nn.functional as F
 from paddle import Tensor
 from paddle import nn
 
+from ppsci_gan import layers
 from ppsci_gan import weights
 from ppsci_gan.errors import InputError
 
@@ -76,9 +77,9 @@ class Inception(nn.Layer):
             images = images.expand([-1, 3, -1, -1])
         x = (resize(images.astype(self.fc.weight.dtype)) - 128) / 128
         x = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x)))
-        x = F.max_pool2d(x, 3, stride=2)
+        x = layers.pool2d(x, 3, stride=2)
         x = self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(x))
-        x = F.max_pool2d(x, 3, stride=2)
+        x = layers.pool2d(x, 3, stride=2)
         x = self.Mixed_5d(self.Mixed_5c(self.Mixed_5b(x)))
         x = self.Mixed_6e(self.Mixed_6d(self.Mixed_6c(self.Mixed_6b(self.Mixed_6a(x)))))
         x = self.Mixed_7c(self.Mixed_7b(self.Mixed_7a(x)))
@@ -114,12 +115,12 @@ class Convolution(nn.Layer):
 
     def __init__(self, channels_in: int, channels_out: int, size, stride: int = 1, padding=0):
         super().__init__()
-        self.conv = nn.Conv2D(channels_in, channels_out, size, stride, padding, bias_attr=False)
+        self.conv = layers.Conv2D(channels_in, channels_out, size, stride, padding, bias_attr=False)
         self.bn = nn.BatchNorm2D(channels_out, epsilon=0.001)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the output, [N, C', H', W']."""
-        return F.relu(self.bn(self.conv(x)))
+        return layers.normalized_conv2d(self.conv, self.bn, x)
 
 
 class BlockA(nn.Layer):
@@ -143,7 +144,7 @@ class BlockA(nn.Layer):
             self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x))),
             self.branch_pool(_mean_pool(x)),
         ]
-        return paddle.concat(branches, axis=1)
+        return layers.concat(branches)
 
 
 class BlockB(nn.Layer):
@@ -161,9 +162,9 @@ class BlockB(nn.Layer):
         branches = [
             self.branch3x3(x),
             self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x))),
-            F.max_pool2d(x, 3, stride=2),
+            layers.pool2d(x, 3, stride=2),
         ]
-        return paddle.concat(branches, axis=1)
+        return layers.concat(branches)
 
 
 class BlockC(nn.Layer):
@@ -192,7 +193,7 @@ class BlockC(nn.Layer):
             self.branch7x7dbl_5(self.branch7x7dbl_4(double)),
             self.branch_pool(_mean_pool(x)),
         ]
-        return paddle.concat(branches, axis=1)
+        return layers.concat(branches)
 
 
 class BlockD(nn.Layer):
@@ -212,9 +213,9 @@ class BlockD(nn.Layer):
         branches = [
             self.branch3x3_2(self.branch3x3_1(x)),
             self.branch7x7x3_4(self.branch7x7x3_3(self.branch7x7x3_2(self.branch7x7x3_1(x)))),
-            F.max_pool2d(x, 3, stride=2),
+            layers.pool2d(x, 3, stride=2),
         ]
-        return paddle.concat(branches, axis=1)
+        return layers.concat(branches)
 
 
 class BlockE(nn.Layer):
@@ -251,7 +252,7 @@ class BlockE(nn.Layer):
             self.branch3x3dbl_3b(double),
             self.branch_pool(self.pool(x)),
         ]
-        return paddle.concat(branches, axis=1)
+        return layers.concat(branches)
 
 
 def resize(images: Tensor, size: int = INPUT_SIZE) -> Tensor:
@@ -286,11 +287,11 @@ def _interpolation(old: int, new: int) -> Tensor:
 
 
 def _mean_pool(x):
-    return F.avg_pool2d(x, 3, stride=1, padding=1)  # over the pixels that exist: Paddle leaves the padding out
+    return layers.pool2d(x, 3, stride=1, padding=1, maximum=False)  # over the pixels that exist
 
 
 def _max_pool(x):
-    return F.max_pool2d(x, 3, stride=1, padding=1)
+    return layers.pool2d(x, 3, stride=1, padding=1)
 
 
 def convert(source: str, target: str) -> None:
