@@ -22,5 +22,8 @@ def _process_as_before(monkeypatch):
     yield
     os.environ.clear()
     os.environ.update(environment)
+    for handler in found.handlers:
+        if handler not in handlers:
+            handler.close()
     found.handlers[:], found.propagate = handlers, propagate
     found.setLevel(level)

@@ -1,5 +1,9 @@
 """The PyTorch peers train as our examples do: twenty iterations from the same weights, on the same numbers."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import paddle
 import pytest
@@ -14,6 +18,7 @@ from peers import training  # noqa: E402
 from workloads import both  # noqa: E402
 from workloads import named  # noqa: E402
 
+from ppsci_gan.files import REPOSITORY  # noqa: E402
 from ppsci_gan.solver import AdversarialSolver  # noqa: E402
 
 ITERATIONS = 20
@@ -22,20 +27,19 @@ ITERATIONS = 20
 # normalisations' epsilon: 3e-8 of their values, in each of a hundred updates.
 RELATIVE = 1e-5
 CASES = {
-    "toy": ("toy", ["TRAIN.gen_batch_multiple=2"]),
+    "toy": ("toy", ["TRAIN.gen_batch_multiple=2", "LOSS.penalty_interval=2", "LOSS.penalty_one_sided=true"]),
     "mnist": ("mnist", []),
-    "lazy one-sided penalty": ("toy", ["LOSS.penalty_interval=2", "LOSS.penalty_one_sided=true"]),
-    "cifar10_dcgan": ("cifar10_dcgan", []),
+    "cifar10_dcgan": ("cifar10_dcgan", ["TRAIN.n_critic=2"]),
     "cifar10_resnet": ("cifar10_resnet", ["TRAIN.n_critic=2"]),
     "conditional": (
         "cifar10_resnet",
-        ["MODEL.gen_net.use_label=true", "MODEL.dis_net.normalize=true", "TRAIN.n_critic=2"],
+        ["MODEL.gen_net.use_label=true", "MODEL.dis_net.normalize=true", "TRAIN.n_critic=1"],
     ),
-    "transfer_64": ("transfer_64", ["TRAIN.n_critic=1"]),
+    "transfer_64": ("transfer_64", ["TRAIN.n_critic=1", "TRAIN.batch_size=2"]),
     "dcgan_faces": ("dcgan_faces", ["LOSS.real_target=0.9"]),
     "conditional DCGAN": ("dcgan_faces", ["MODEL.gen_net.use_label=true", *both("hidden=6")]),
     "pgan": ("pgan_4", []),
-    "conditional PGAN": ("pgan_16", ["MODEL.gen_net.use_label=true"]),
+    "conditional PGAN": ("pgan_8", ["MODEL.gen_net.use_label=true"]),
 }
 
 
@@ -144,3 +148,29 @@ def test_twenty_iterations_equal_ours(case, taken, drawn, built):
 
 def critic_of(solver):
     return next(name for name in solver.players if name != "generator")
+
+
+def test_peers_need_no_paddle():
+    """They train on machines that have PyTorch alone, from arrays by our names, and give such arrays back."""
+    code = """
+import sys
+sys.modules["paddle"] = None  # importing it fails
+import numpy as np
+from peers import losses, toy, training
+
+def arrays(outputs):
+    widths = [2, 4, 4, 4, outputs]
+    names = [f"hidden.{number}" for number in range(3)] + ["output"]
+    weights = {f"{name}.weight": np.full([i, o], 0.1, "float32") for name, i, o in zip(names, widths, widths[1:])}
+    return {**weights, **{f"{name}.bias": np.zeros(o, "float32") for name, o in zip(names, widths[1:])}}
+
+states = [training.state_of(arrays(outputs)) for outputs in (2, 1)]
+settings = training.Settings(latent_dim=2, batch_size=4)
+trainer = training.Trainer(toy.generator, toy.critic, *states, losses.WassersteinGP(), settings, training.Draws(0))
+trainer.iterate(lambda: (trainer.draws.noise(4, 2), None))
+found = training.arrays_of(states[0])
+assert list(found) == list(arrays(2))
+assert any((found[name] != value).any() for name, value in arrays(2).items())
+"""
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "benchmarks")}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
