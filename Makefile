@@ -16,7 +16,7 @@ INSTALL := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
 help:
 	@echo "make demo   train WGAN-GP on the 8 Gaussians, score it and draw it (minutes)"
 	@echo "make test   run the tests"
-	@echo "make bench  time iterations of WGAN-GP and PGAN against bare loops, and the two ways to a gradient penalty"
+	@echo "make bench  time training and evaluation (a quarter of an hour; BENCH='--only toy mnist' for parts)"
 	@echo "make docs   build the documentation into site/"
 	@echo "make lint   check style"
 	@echo "make lock   renew constraints.txt"
@@ -31,8 +31,7 @@ test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
 
 bench: $(VENV)/.installed-run
-	$(BIN)/python benchmarks/bench.py
-	$(BIN)/python benchmarks/penalty.py
+	$(BIN)/python benchmarks/bench.py --json outputs/bench.json $(BENCH)
 
 docs: $(VENV)/.installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
