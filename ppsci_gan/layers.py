@@ -27,6 +27,9 @@ from ppsci_gan import onednn
 from ppsci_gan.errors import InputError
 from ppsci_gan.onednn import Geometry
 
+Pair = int | Sequence[int]  # for both axes, or one for each
+Padding = int | str | Sequence[int]
+
 KERNELS = ("auto", "onednn", "paddle")
 NAMES = {"onednn": "oneDNN", "paddle": "Paddle's own kernels"}
 
@@ -119,7 +122,12 @@ def _by_onednn(*tensors: Tensor | None) -> bool:
 
 
 def conv2d(
-    x: Tensor, weight: Tensor, bias: Tensor | None = None, stride=1, padding=0, slope: float | None = None
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Pair = 1,
+    padding: Padding = 0,
+    slope: float | None = None,
 ) -> Tensor:
     """Convolve images, as ``paddle.nn.functional.conv2d``, and rectify the result, if wanted.
 
@@ -147,7 +155,12 @@ def conv2d(
 
 
 def conv2d_transpose(
-    x: Tensor, weight: Tensor, bias: Tensor | None = None, stride=1, padding=0, output_padding=0
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Pair = 1,
+    padding: Padding = 0,
+    output_padding: Pair = 0,
 ) -> Tensor:
     """Convolve transposed, as ``paddle.nn.functional.conv2d_transpose``.
 
@@ -181,7 +194,7 @@ def conv2d_transpose(
     return _Transposed.apply(x, weight, bias, geometry, size)
 
 
-def input_gradient_of_conv2d(g: Tensor, weight: Tensor, stride, padding, size: Sequence[int]) -> Tensor:
+def input_gradient_of_conv2d(g: Tensor, weight: Tensor, stride: Pair, padding: Padding, size: Sequence[int]) -> Tensor:
     """Return the gradient of ``conv2d`` with respect to its images: a transposed convolution.
 
     Args:
