@@ -17,13 +17,13 @@ import flat_memory
 import iterations
 import machine
 import penalty
-import ranks
-import start
+import startup
+import two_ranks
 from inputs import DataSets
 from ours import quiet
 from workloads import WORKLOADS
 
-PARTS = {"penalty": penalty, "evaluation": evaluation, "start": start, "ranks": ranks, "memory": flat_memory}
+PARTS = {"penalty": penalty, "evaluation": evaluation, "start": startup, "ranks": two_ranks, "memory": flat_memory}
 NAMES = [*(workload.name for workload in WORKLOADS), *PARTS]
 
 

@@ -9,8 +9,8 @@ import flat_memory
 import iterations
 import machine
 import pytest
-import ranks
-import start
+import startup
+import two_ranks
 from ours import configuration
 from ours import solver_of
 from workloads import both
@@ -109,15 +109,15 @@ def test_operations_are_those_of_the_products(data):
 
 
 def test_a_script_is_timed_to_its_first_iteration(data):
-    found = start.first_iteration(named("toy"), data, small=True)
+    found = startup.first_iteration(named("toy"), data, small=True)
     assert 0 < found["first_iteration"] < 200
     assert found["peak_mb"] > 50
 
 
 def test_ranks_are_compared_without_their_first_iterations(data, monkeypatch):
     rates = {True: [1, 1, 30, 40, 30], False: [1, 1, 20, 20, 90]}
-    monkeypatch.setattr(ranks, "_images_per_second", lambda command: rates["paddle.distributed.launch" in command])
-    assert ranks.measure(data, Namespace(small=True))["ratio"] == 1.5
+    monkeypatch.setattr(two_ranks, "_images_per_second", lambda command: rates["paddle.distributed.launch" in command])
+    assert two_ranks.measure(data, Namespace(small=True))["ratio"] == 1.5
 
 
 def test_unknown_names_are_refused(capsys):
