@@ -3,10 +3,10 @@
 import errno
 import re
 import subprocess
-import sys
 import tempfile
 
 import pytest
+import warm
 from hydra import compose
 from hydra import initialize_config_dir
 
@@ -180,7 +180,7 @@ def test_an_unexpected_error_of_the_check_ends_the_process(tmp_path, monkeypatch
 def shell(folder, script, *arguments):
     """Run an example from another folder; gives exit code, what was printed and the files left."""
     process = subprocess.run(
-        [sys.executable, str(REPOSITORY / "examples" / "wgangp" / f"wgangp_{script}.py"), *arguments, "device=cpu"],
+        [warm.python(), str(REPOSITORY / "examples" / "wgangp" / f"wgangp_{script}.py"), *arguments, "device=cpu"],
         cwd=folder,
         capture_output=True,
         text=True,

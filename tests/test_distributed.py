@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import warm
 
 from ppsci_gan import weights
 from ppsci_gan.files import REPOSITORY
@@ -19,10 +20,10 @@ RANKS = Path(__file__).parent / "ranks"
 
 def launch(folder, *command, ranks=2, environment=None, code=0, timeout=120):
     """Run a script on ranks of this machine and return what they printed."""
-    command = [sys.executable, "-m", "paddle.distributed.launch", "--log_dir", str(folder / "log"), *command]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})}
+    command = [warm.python(environment), "-m", "paddle.distributed.launch", "--log_dir", str(folder / "log"), *command]
     if "--devices" not in command:
         command[5:5] = ["--nproc_per_node", str(ranks)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})}
     done = subprocess.run(
         command, env=environment, cwd=folder, capture_output=True, text=True, timeout=timeout, check=False
     )
@@ -35,7 +36,7 @@ def launch(folder, *command, ranks=2, environment=None, code=0, timeout=120):
 def gradients(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ranks")
     script = str(RANKS / "updates.py")
-    subprocess.run([sys.executable, script, str(folder / "one.npz")], check=True)
+    subprocess.run([warm.python(), script, str(folder / "one.npz")], check=True)
     launch(folder, script, str(folder / "two.npz"))
     return dict(np.load(folder / "one.npz")), dict(np.load(folder / "two.npz"))
 

@@ -10,6 +10,7 @@ import numpy as np
 import paddle
 import ppsci
 import pytest
+import warm
 from hydra import compose
 from hydra import initialize_config_dir
 
@@ -132,7 +133,7 @@ def test_resumed_run_is_bit_identical_across_processes(tmp_path):
     ).format(root=str(REPOSITORY))
 
     def run(name, layers, *overrides):
-        command = [sys.executable, "-c", program, str(tmp_path / name), str(layers), *overrides]
+        command = [warm.python(), "-c", program, str(tmp_path / name), str(layers), *overrides]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
 

@@ -3,12 +3,12 @@
 import os
 import pickle
 import subprocess
-import sys
 
 import numpy as np
 import paddle
 import pytest
 import safetensors.numpy
+import warm
 
 from ppsci_gan import files
 from ppsci_gan import weights
@@ -233,7 +233,7 @@ def test_a_checkpoint_says_which_generator_to_take(checkpoint):
 
 
 def test_publishing_from_the_command_line(checkpoint, tmp_path):
-    command = [sys.executable, "-m", "ppsci_gan.weights", checkpoint, str(tmp_path / "shared.safetensors")]
+    command = [warm.python(), "-m", "ppsci_gan.weights", checkpoint, str(tmp_path / "shared.safetensors")]
     subprocess.run(command, check=True, cwd=files.REPOSITORY, timeout=120)
     tensors, state = weights.read_checkpoint(tmp_path / "shared")
     assert {name: value.tolist() for name, value in tensors.items()} == {"generator/w": [2, 2], "critic/w": [3, 3]}

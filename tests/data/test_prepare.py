@@ -1,14 +1,13 @@
 """Preparing pictures: what is cut out, going on after a stop, and every kind of bad picture."""
 
 import os
-import resource
 import subprocess
-import sys
 import zipfile
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import warm
 from PIL import Image
 
 from ppsci_gan.data import prepare
@@ -250,18 +249,23 @@ def test_a_disk_that_is_too_small_is_seen_before(tmp_path, pictures, monkeypatch
         prepare.prepare(str(pictures), str(tmp_path / "out"), size="16")
 
 
+WITH_SMALL_FILES = """
+import resource, runpy
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+runpy.run_module("ppsci_gan.data.prepare", run_name="__main__")
+"""
+
+
 def test_a_disk_that_fills_up_is_one_message_and_no_folder(tmp_path, pictures):
     """Files may not grow beyond twenty kilobytes, which stops a write in the middle as a full disk does."""
-    command = [sys.executable, "-m", "ppsci_gan.data.prepare", str(pictures), str(tmp_path / "out"), "--size=16"]
-
-    def small_files():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-
-    done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=small_files)
+    arguments = [str(pictures), str(tmp_path / "out"), "--size=16"]
+    command = [warm.python(), "-c", WITH_SMALL_FILES, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     assert f"What is done is kept in {tmp_path / 'out'}.partial: make room, or remove it." in done.stderr
     assert not (tmp_path / "out").exists()
+    command = [warm.python(), "-m", "ppsci_gan.data.prepare", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "40 images of 16x16, 8x8, 4x4 pixels, checked; train with DATA.name=pictures DATA.data_path=" in done.stdout
     expected = prepare.prepare(str(pictures), str(tmp_path / "again"), size="16")

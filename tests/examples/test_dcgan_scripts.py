@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import paddle
 import pytest
+import warm
 from PIL import Image
 
 from ppsci_gan import latent
@@ -237,7 +238,7 @@ def test_command_from_another_folder(tmp_path):
     assert done.returncode == 0, done.stderr
     (log,) = tmp_path.glob("outputs_dcgan/*/*/train.log")
     assert "discriminator/diversity" in log.read_text()
-    command += [*COLLAPSED, "TRAIN.collapse.stop=true"]
+    command = [warm.python(), *command[1:], *COLLAPSED, "TRAIN.collapse.stop=true"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
     assert "Error: stopped at iteration 2: generated samples are nearly all alike" in done.stderr

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import paddle
 import pytest
+import warm
 from PIL import Image
 
 from ppsci_gan import latent
@@ -300,8 +301,7 @@ def test_command_from_another_folder(tmp_path):
     (log,) = tmp_path.glob("outputs_pgan/*/*/train.log")
     text = log.read_text()
     assert "16x16, lr: 1.00e-02" in text
-    bad = subprocess.run(
-        [*command, stages((8, 0, 8), (4, 0, 8))], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    command = [warm.python(), *command[1:], stages((8, 0, 8), (4, 0, 8))]
+    bad = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (bad.returncode, "Traceback" in bad.stderr) == (2, False)
     assert "Error: TRAIN.stages has resolutions [8, 4]: they must not become smaller." in bad.stderr

@@ -2,11 +2,11 @@
 
 import json
 import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
+import warm
 from hydra import compose
 from hydra import initialize_config_dir
 from PIL import Image
@@ -264,7 +264,7 @@ def test_bad_input_is_named(run, source, overrides, expected):
 
 
 def study(folder, *arguments):
-    command = [sys.executable, str(FOLDER / "study.py"), *TINY, *FACES, f"output_dir={folder}", *arguments]
+    command = [warm.python(), str(FOLDER / "study.py"), *TINY, *FACES, f"output_dir={folder}", *arguments]
     return subprocess.run(command, capture_output=True, text=True)
 
 
@@ -308,7 +308,7 @@ def test_study_compares_and_goes_on(tmp_path, source):
 
 def test_study_that_is_stopped_leaves_checkpoints_and_no_process(tmp_path):
     given = ["STUDY.load=[none]", "STUDY.seeds=[1]", "STUDY.sizes=[8]", "TRAIN.epochs=10000"]
-    command = [sys.executable, str(FOLDER / "study.py"), *TINY, *FACES, f"output_dir={tmp_path}", *given]
+    command = [warm.python(), str(FOLDER / "study.py"), *TINY, *FACES, f"output_dir={tmp_path}", *given]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         place = tmp_path / "runs" / "none_8_seed1"
         while not (place / "checkpoints" / "latest.safetensors").is_file():

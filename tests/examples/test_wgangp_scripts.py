@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import paddle
 import pytest
+import warm
 from hydra import compose
 from hydra import initialize_config_dir
 from PIL import Image
@@ -246,8 +247,9 @@ def test_training_starts_from_given_weights(run, load_example, tmp_path):
 def test_command_from_another_folder(tmp_path, data, name):
     overrides = [*TINY, *(TOY if name == "toy" else [*IMAGES, f"DATA.data_path={data[name]}"]), "TRAIN.sample_freq=0"]
     script = REPOSITORY / "examples" / "wgangp" / f"wgangp_{name}.py"
+    python = sys.executable if name == "toy" else warm.python()
     process = subprocess.run(
-        [sys.executable, str(script), *overrides], cwd=tmp_path, capture_output=True, text=True, check=False
+        [python, str(script), *overrides], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert process.returncode == 0, process.stderr
     (log,) = tmp_path.glob(f"outputs_wgangp_{name}/*/*/train.log")

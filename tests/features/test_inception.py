@@ -54,10 +54,10 @@ def test_equals_what_torch_fidelity_gave(network):
             _assert_close(ours, theirs[name][index : index + 1])
 
 
+@pytest.mark.usefixtures("torch_fidelity")
 @pytest.mark.parametrize("zipped", [True, False])
 def test_equals_torch_fidelity(tmp_path, zipped):
     torch = pytest.importorskip("torch")
-    pytest.importorskip("torch_fidelity")
     theirs = REFERENCES["torch_fidelity_inception"]()
     torch.manual_seed(0)
     for module in theirs.modules():

@@ -3,10 +3,10 @@
 import gzip
 import pickle
 import subprocess
-import sys
 
 import numpy as np
 import pytest
+import warm
 
 from ppsci_gan import weights
 from ppsci_gan.features.extractor import load_classifier
@@ -34,7 +34,7 @@ def squares(tmp_path):
 
 def test_command_trains_and_tests(squares, tmp_path):
     output = tmp_path / "classifier.safetensors"
-    command = [sys.executable, "-m", "ppsci_gan.features", "train-classifier", "mnist", str(squares), str(output)]
+    command = [warm.python(), "-m", "ppsci_gan.features", "train-classifier", "mnist", str(squares), str(output)]
     process = subprocess.run(
         [*command, "--epochs", "4"], check=False, cwd=REPOSITORY, capture_output=True, text=True, timeout=240
     )
@@ -47,7 +47,7 @@ def test_command_trains_and_tests(squares, tmp_path):
 
 
 def test_bad_data_is_one_message():
-    command = [sys.executable, "-m", "ppsci_gan.features", "train-classifier", "mnist", "no/such", "x.safetensors"]
+    command = [warm.python(), "-m", "ppsci_gan.features", "train-classifier", "mnist", "no/such", "x.safetensors"]
     process = subprocess.run(command, check=False, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
     assert process.returncode == 2
     assert "no/such: no such file or folder" in process.stderr

@@ -4,10 +4,10 @@ import gzip
 import json
 import pickle
 import subprocess
-import sys
 
 import numpy as np
 import pytest
+import warm
 from PIL import Image
 
 from ppsci_gan.errors import InputError
@@ -133,7 +133,7 @@ def test_self_test_wants_a_data_set():
 
 
 def run(*arguments):
-    line = [sys.executable, "-m", "ppsci_gan.metrics", *map(str, arguments)]
+    line = [warm.python(), "-m", "ppsci_gan.metrics", *map(str, arguments)]
     return subprocess.run(line, check=False, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
 
 

@@ -49,9 +49,8 @@ def test_equals_what_torch_fidelity_gave():
     assert _between(*REFERENCES["features"]()) == pytest.approx(expected, rel=1e-8)
 
 
+@pytest.mark.usefixtures("torch_fidelity")
 def test_equals_torch_fidelity():
-    pytest.importorskip("torch")
-    pytest.importorskip("torch_fidelity")
     expected = REFERENCES["torch_fidelity_scores"]()["frechet"][0]
     assert _between(*REFERENCES["features"]()) == pytest.approx(expected, rel=1e-8)
 

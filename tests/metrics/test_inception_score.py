@@ -35,9 +35,8 @@ def test_equals_what_torch_fidelity_gave(probabilities):
     _assert_equals(json.loads((FIXTURES / "scores.json").read_text()), probabilities)
 
 
+@pytest.mark.usefixtures("torch_fidelity")
 def test_equals_torch_fidelity(probabilities):
-    pytest.importorskip("torch")
-    pytest.importorskip("torch_fidelity")
     _assert_equals(REFERENCES["torch_fidelity_scores"](), probabilities)
 
 

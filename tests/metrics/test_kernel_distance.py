@@ -32,9 +32,8 @@ def test_equals_what_torch_fidelity_gave():
     assert kernel_distance(*REFERENCES["features"](), **REFERENCES["KID"]) == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.usefixtures("torch_fidelity")
 def test_equals_torch_fidelity():
-    pytest.importorskip("torch")
-    pytest.importorskip("torch_fidelity")
     expected = REFERENCES["torch_fidelity_scores"]()["kernel"]
     assert kernel_distance(*REFERENCES["features"](), **REFERENCES["KID"]) == pytest.approx(expected, rel=1e-9)
 

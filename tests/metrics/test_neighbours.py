@@ -51,9 +51,8 @@ def test_precision_and_recall_equal_what_torch_fidelity_gave():
     assert precision_recall(*REFERENCES["features"]()) == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.usefixtures("torch_fidelity")
 def test_precision_and_recall_equal_torch_fidelity():
-    pytest.importorskip("torch")
-    pytest.importorskip("torch_fidelity")
     expected = REFERENCES["torch_fidelity_scores"]()["precision_recall"]
     assert precision_recall(*REFERENCES["features"]()) == pytest.approx(expected, rel=1e-6)
 
