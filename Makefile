@@ -10,12 +10,13 @@ SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_inf
 INSTALL := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517
 
-.PHONY: help demo test bench docs lint lock clean
+.PHONY: help demo test parity bench docs lint lock clean
 .NOTPARALLEL:
 
 help:
 	@echo "make demo   train WGAN-GP on the 8 Gaussians, score it and draw it (minutes)"
 	@echo "make test   run the tests"
+	@echo "make parity install PyTorch, with which tests and benchmarks then compare"
 	@echo "make bench  time training and evaluation (a quarter of an hour; BENCH='--only toy mnist' for parts)"
 	@echo "make docs   build the documentation into site/"
 	@echo "make lint   check style"
@@ -27,8 +28,11 @@ demo: $(VENV)/.installed-run
 	$(BIN)/python examples/wgangp/wgangp_toy.py preset=demo output_dir=outputs/demo mode=eval \
 		EVAL.pretrained_gen_model_path=outputs/demo/checkpoints/best_averaged
 
+# A worker process per core, each computing on one thread. Beyond eight there is not enough for each to do.
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadgroup
+
+parity: $(VENV)/.installed-parity
 
 bench: $(VENV)/.installed-run
 	$(BIN)/python benchmarks/bench.py --json outputs/bench.json $(BENCH)
@@ -43,7 +47,9 @@ lint: $(VENV)/.installed-dev
 lock: $(BIN)/pip
 	$(INSTALL) uv
 	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 \
-		--no-annotate --extra dev --extra docs --extra export pyproject.toml --output-file constraints.txt
+		--no-annotate --extra dev --extra docs --extra export --extra parity pyproject.toml --output-file constraints.txt
+	@# torch's build for CUDA asks for these, that for the CPU does not; other frameworks' builds ask for other versions.
+	sed -i.old -E '/^(cuda|nvidia|triton)[-=]/d' constraints.txt && rm constraints.txt.old
 
 clean:
 	rm -rf build dist site *.egg-info .pytest_cache .ruff_cache
@@ -52,6 +58,7 @@ clean:
 # A stamp per set of extras, written only after pip has succeeded.
 $(VENV)/.installed-run: EXTRAS :=
 $(VENV)/.installed-dev: EXTRAS := [dev]
+$(VENV)/.installed-parity: EXTRAS := [dev,parity]
 $(VENV)/.installed-docs: EXTRAS := [docs]
 $(VENV)/.installed-%: $(BIN)/pip pyproject.toml constraints.txt
 	@echo "Installing ppsci-gan$(EXTRAS) into $(VENV); Paddle alone is a download of some 200 MB."

@@ -32,7 +32,7 @@ def locked(python: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-@pytest.mark.parametrize("extra", ["", "dev", "docs", "export"])
+@pytest.mark.parametrize("extra", ["", "dev", "docs", "export", "parity"])
 def test_constraints_hold_every_dependency_within_its_range(python, extra):
     requirements = [Requirement(text) for text in metadata.requires("ppsci-gan")]
     asked = [r for r in requirements if not r.marker or r.marker.evaluate(environment(python, extra))]
