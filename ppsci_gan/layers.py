@@ -81,7 +81,8 @@ def uses_onednn(network: nn.Layer) -> bool:
         >>> layers.uses_onednn(nn.Linear(2, 2))
         False
     """
-    if not (_Choice.onednn and onednn.available()) or paddle.device.get_device() != "cpu":
+    chosen = _Choice.onednn and onednn.available() and paddle.device.get_device() == "cpu"
+    if not (chosen and isinstance(network, nn.Layer)):  # a critic may be any function
         return False
     convolutions = [layer for layer in network.sublayers() if isinstance(layer, (Conv2D, Conv2DTranspose))]
     return any(layer.weight.dtype == paddle.float32 for layer in convolutions)

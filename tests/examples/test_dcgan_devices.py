@@ -21,7 +21,7 @@ LABELS = [
     "MODEL.gen_net.hidden=6",
     "MODEL.dis_net.hidden=6",
 ]
-SMALL = [setting for setting in TINY if not setting.startswith("device")] + LABELS + ["TRAIN.update_freq=2"]
+SMALL = [setting for setting in TINY if not setting.startswith("device")] + LABELS + ["TRAIN.update_freq=2", "CPU.convolution=paddle"]
 
 
 @pytest.fixture(scope="module")

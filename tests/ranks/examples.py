@@ -13,6 +13,7 @@ from ppsci.utils import misc
 
 from ppsci_gan import device
 from ppsci_gan import distributed
+from ppsci_gan import layers
 from ppsci_gan.files import REPOSITORY
 
 SMALL = [
@@ -58,6 +59,7 @@ def settings(name: str, data: Path, out: Path, place: str, *overrides: str):
 
 def run(data: Path, out: Path, place: str, what: str, epochs: str = "1", *overrides: str) -> None:
     device.select(place)
+    layers.choose_kernels("paddle")  # devices are compared bit by bit
     distributed.start()
     sys.path.insert(0, str(REPOSITORY / "examples" / "wgangp"))
     for name in EXAMPLES:

@@ -12,6 +12,7 @@ from hydra import initialize_config_dir
 from ppsci.utils import misc
 
 from ppsci_gan import device
+from ppsci_gan import layers
 from ppsci_gan.files import REPOSITORY
 
 FUNCTIONS = {"train": "train", "eval": "evaluate", "export": "export", "infer": "inference"}
@@ -26,6 +27,7 @@ def run(folder: str, name: str, *arguments: str) -> None:
             cfg = compose(name, overrides)
         device.select(cfg.device)
         device.set_up(cfg.device)
+        layers.choose_kernels(cfg.CPU.convolution)
         misc.set_random_seed(cfg.seed)
         getattr(script, FUNCTIONS[cfg.mode])(cfg)
 
