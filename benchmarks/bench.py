@@ -61,6 +61,7 @@ def main(arguments: list[str] | None = None):
     parser.add_argument("--rounds", type=int, default=7, help="measurements of each contestant")
     parser.add_argument("--iterations", type=int, default=200, help="over which memory should not grow")
     parser.add_argument("--json", type=Path, help="file for all figures")
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="of all configurations of ours")
     parser.add_argument("--small", action="store_true", help="almost no networks and data: try the benchmark itself")
     options = parser.parse_args(arguments)
     unknown = [name for name in options.only if not any(known.startswith(name) for known in NAMES)]

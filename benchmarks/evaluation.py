@@ -6,12 +6,12 @@ import importlib.util
 import runpy
 import time
 from argparse import Namespace
-from pathlib import Path
 
 import numpy as np
 from alternation import alternate
 from alternation import ratio
 from inputs import DataSets
+from ours import asked
 from ours import configuration
 from ours import solver_of
 from workloads import named
@@ -43,12 +43,11 @@ class TorchFidelity:
 
     name = "torch-fidelity"
 
-    def __init__(self, references: dict, images: np.ndarray):
+    def __init__(self, network, arrays: dict[str, np.ndarray], images: np.ndarray):
         import torch
 
-        self.network = references["torch_fidelity_inception"]()
-        state = {name: torch.tensor(value) for name, value in references["inception_weights"]().items()}
-        self.network.load_state_dict(state)
+        self.network = network
+        self.network.load_state_dict({name: torch.tensor(value) for name, value in arrays.items()})
         self.images, self.no_grad = torch.from_numpy(images), torch.no_grad
 
     def run(self, iterations: int) -> None:
@@ -62,14 +61,17 @@ def measure(data: DataSets, options: Namespace) -> dict:
 
     Args:
         data: A place for files.
-        options: ``rounds``, measurements of each, and ``small``.
+        options: ``rounds``, measurements of each, ``small`` and ``set``.
     """
     images = np.random.default_rng(0).integers(0, 256, [2 if options.small else 32, 3, 32, 32], np.uint8)
     references = runpy.run_path(str(REFERENCES))
-    inception = extractor.load_inception(str(_weights(references, data.folder)))
+    arrays = references["inception_weights"]()
+    path = data.folder / "inception.safetensors"
+    weights.save_checkpoint(path, {f"inception/{name}": value for name, value in arrays.items()}, {})
+    inception = extractor.load_inception(str(path))
     contestants = [OurFeatures(inception, images)]
     if HAS_TORCH_FIDELITY:
-        contestants.append(TorchFidelity(references, images))
+        contestants.append(TorchFidelity(references["torch_fidelity_inception"](), arrays, images))
     times = alternate(contestants, options.rounds, least=0.0)
     result = {"images_per_second": {name: len(images) / float(np.median(values)) for name, values in times.items()}}
     if HAS_TORCH_FIDELITY:
@@ -77,15 +79,8 @@ def measure(data: DataSets, options: Namespace) -> dict:
     for name in ("mnist", "cifar10"):
         result["images_per_second"][f"classifier of {name}"] = _classified_per_second(name, 4 if options.small else 512)
     for name in ("mnist", "cifar10_resnet"):
-        result["images_per_second"][f"samples of {name}"] = _samples_per_second(name, data, options.small)
+        result["images_per_second"][f"samples of {name}"] = _samples_per_second(name, data, options)
     return result
-
-
-def _weights(references: dict, folder: Path) -> Path:
-    path = folder / "inception.safetensors"
-    arrays = references["inception_weights"]()
-    weights.save_checkpoint(path, {f"inception/{name}": value for name, value in arrays.items()}, {})
-    return path
 
 
 def _classified_per_second(name: str, count: int) -> float:
@@ -95,12 +90,12 @@ def _classified_per_second(name: str, count: int) -> float:
     return _rate(lambda: found.features(images), count)
 
 
-def _samples_per_second(name: str, data: DataSets, small: bool) -> float:
+def _samples_per_second(name: str, data: DataSets, options: Namespace) -> float:
     """Return the rate of a workload's generator in an evaluation's batches."""
     workload = named(name)
-    cfg = configuration(workload, data, workload.small if small else [])
+    cfg = configuration(workload, data, asked(workload, options))
     solver = solver_of(workload, cfg)
-    count = 4 if small else 5 * cfg.EVAL.batch_size
+    count = 4 if options.small else 5 * cfg.EVAL.batch_size
     inputs = latent.fixed(solver.generator, count, cfg.seed)
     return _rate(lambda: solver.predict(inputs, batch_size=cfg.EVAL.batch_size, return_numpy=True), count)
 

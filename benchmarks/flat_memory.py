@@ -7,6 +7,7 @@ from argparse import Namespace
 from inputs import DataSets
 from machine import resident_mb
 from ours import ThroughSolver
+from ours import asked
 from ours import configuration
 from ours import solver_of
 from workloads import Workload
@@ -22,14 +23,14 @@ def measure(data: DataSets, options: Namespace) -> dict:
 
     Args:
         data: Where data sets are.
-        options: ``iterations``, how many, after a tenth of as many, and ``small``.
+        options: ``iterations``, how many, after a tenth of as many, ``small`` and ``set``.
     """
     return {name: grown(named(name), data, options) for name in LONG}
 
 
 def grown(workload: Workload, data: DataSets, options: Namespace) -> dict:
     """Return how memory grew in one workload, in MiB."""
-    cfg = configuration(workload, data, workload.small if options.small else [])
+    cfg = configuration(workload, data, asked(workload, options))
     solver = ThroughSolver(solver_of(workload, cfg))
     solver.run(max(1, options.iterations // 10))
     readings = [resident_mb()]

@@ -14,6 +14,7 @@ from machine import HAS_TORCH
 from machine import users_environment
 from ours import BareLoop
 from ours import ThroughSolver
+from ours import asked
 from ours import configuration
 from ours import solver_of
 from two_solvers import InOwnProcess
@@ -32,10 +33,9 @@ def measure(workload: Workload, data: DataSets, options: Namespace) -> dict:
     Args:
         workload: Which.
         data: Where its data set is.
-        options: ``rounds``, measurements of each contestant, and ``small``.
+        options: ``rounds``, measurements of each contestant, ``small`` and ``set``.
     """
-    overrides = list(workload.small) if options.small else []
-    cfg = configuration(workload, data, overrides)
+    cfg = configuration(workload, data, asked(workload, options))
     solver = solver_of(workload, cfg)
     contestants = [ThroughSolver(solver), BareLoop(solver)]
     result = {"title": workload.title}
@@ -48,7 +48,7 @@ def measure(workload: Workload, data: DataSets, options: Namespace) -> dict:
         contestants += in_torch if workload.has_images else in_torch[:1]
     with contextlib.ExitStack() as stack:
         if workload.name == "toy":
-            own = InOwnProcess(users_environment(), overrides, data.new_folder())
+            own = InOwnProcess(users_environment(), asked(workload, options), data.new_folder())
             stack.callback(own.close)
             contestants += [TwoSolvers(cfg, data.new_folder()), own]
         times = alternate(contestants, options.rounds, least=0.0 if options.small else 0.3)

@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from unittest import mock
@@ -73,6 +74,11 @@ def settings(workload: Workload, data: DataSets) -> list[str]:
     if workload.data:
         fixed.append(f"DATA.data_path={data.path(workload.data)}")
     return [*fixed, *workload.overrides]
+
+
+def asked(workload: Workload, options: Namespace) -> list[str]:
+    """Return the overrides that the command line asks for: ``small`` networks, and those of ``set``."""
+    return [*(workload.small if options.small else []), *options.set]
 
 
 def solver_of(workload: Workload, cfg: DictConfig) -> AdversarialSolver:

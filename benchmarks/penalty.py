@@ -9,6 +9,7 @@ import paddle
 from alternation import alternate
 from alternation import ratio
 from inputs import DataSets
+from ours import asked
 from ours import configuration
 from ours import solver_of
 from workloads import named
@@ -47,12 +48,12 @@ def measure(data: DataSets, options: Namespace) -> dict:
 
     Args:
         data: Where data sets are.
-        options: ``rounds``, measurements of each way, and ``small``.
+        options: ``rounds``, measurements of each way, ``small`` and ``set``.
     """
     result = {}
     for name in WITH_PENALTY:
         workload = named(name)
-        solver = solver_of(workload, configuration(workload, data, workload.small if options.small else []))
+        solver = solver_of(workload, configuration(workload, data, asked(workload, options)))
         real = solver._batch_of("critic", next(solver.order["critic"]))[0]["real_data"]
         contestants = [Penalty(solver.players["critic"], real, explicit) for explicit in (True, False)]
         times = alternate(contestants, options.rounds, least=0.0 if options.small else 0.2)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from inputs import DataSets
 from machine import users_environment
+from ours import asked
 from ours import script_of
 from ours import settings
 from workloads import Workload
@@ -25,22 +26,22 @@ def measure(data: DataSets, options: Namespace) -> dict:
 
     Args:
         data: Where data sets are.
-        options: ``small``.
+        options: ``small`` and ``set``.
     """
-    found = {name: first_iteration(named(name), data, options.small) for name in STARTED}
+    found = {name: first_iteration(named(name), data, options) for name in STARTED}
     return {"first_iteration": found, "help": help_seconds(named(STARTED[0]))}
 
 
-def first_iteration(workload: Workload, data: DataSets, small: bool = False) -> dict:
+def first_iteration(workload: Workload, data: DataSets, options: Namespace) -> dict:
     """Return the seconds to the end of a script's first iteration, and its memory.
 
     Args:
         workload: Which.
         data: Where its data set is.
-        small: Whether its networks shrink to almost nothing.
+        options: ``small`` and ``set``.
     """
     overrides = [*settings(workload, data), "TRAIN.epochs=1", "TRAIN.iters_per_epoch=2"]
-    overrides += workload.small if small else []
+    overrides += asked(workload, options)
     begin, first, peak, output = time.perf_counter(), None, 0, []
     command = [sys.executable, script_of(workload), *overrides]
     with subprocess.Popen(

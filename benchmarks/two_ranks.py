@@ -12,6 +12,7 @@ from pathlib import Path
 
 from inputs import DataSets
 from machine import users_environment
+from ours import asked
 from ours import script_of
 from ours import settings
 from workloads import named
@@ -25,11 +26,11 @@ def measure(data: DataSets, options: Namespace) -> dict:
 
     Args:
         data: Where the data set is.
-        options: ``small``.
+        options: ``small`` and ``set``.
     """
     workload = named("mnist")
     overrides = ["TRAIN.epochs=1", f"TRAIN.iters_per_epoch={FIRST + COUNTED}", "log_freq=1"]
-    overrides += workload.small if options.small else []
+    overrides += asked(workload, options)
     launcher = ["-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", str(data.new_folder())]
     rates = {}
     for name, before in (("one", []), ("two", launcher)):

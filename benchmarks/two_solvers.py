@@ -136,7 +136,7 @@ class InOwnProcess:
     def run(self, iterations: int) -> None:
         print(iterations, file=self.process.stdin, flush=True)
         if self.process.stdout.readline().strip() != "done":
-            raise RuntimeError("The process of the two Solvers has ended.")
+            raise RuntimeError(f"The process of the two Solvers has ended with {self.process.wait()}.")
 
     def close(self) -> None:
         """End the process."""

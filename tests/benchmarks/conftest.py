@@ -7,6 +7,8 @@ import pytest
 from inputs import DataSets
 from ppsci.utils import logger
 
+from ppsci_gan import layers
+
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory):
@@ -20,6 +22,7 @@ def _process_as_before(monkeypatch):
     monkeypatch.setattr(logger, "_logger", logger._logger)
     environment = dict(os.environ)
     yield
+    layers.choose_kernels()
     os.environ.clear()
     os.environ.update(environment)
     for handler in found.handlers:
