@@ -411,7 +411,7 @@ def add(x: Tensor, y: Tensor) -> Tensor:
 
 
 def normalized_conv2d(conv: nn.Conv2D, norm: nn.BatchNorm2D, x: Tensor) -> Tensor:
-    """Convolve, normalise and rectify; outside of training as a single convolution, with the normalisation's factors.
+    """Convolve, normalise and rectify; outside of training oneDNN does so in a single convolution.
 
     Args:
         conv: Without bias, groups and dilation.
@@ -421,7 +421,7 @@ def normalized_conv2d(conv: nn.Conv2D, norm: nn.BatchNorm2D, x: Tensor) -> Tenso
     Returns:
         [N, C', H', W'].
     """
-    if norm.training:
+    if norm.training or not _by_onednn(x, conv.weight):
         return relu(norm(conv(x)))
     factor = norm.weight / paddle.sqrt(norm._variance + norm._epsilon)
     weight, bias = conv.weight * factor.reshape([-1, 1, 1, 1]), norm.bias - norm._mean * factor

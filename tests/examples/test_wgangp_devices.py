@@ -4,11 +4,11 @@ import json
 import os
 import re
 import subprocess
-import sys
 
 import numpy as np
 import paddle
 import pytest
+import warm
 from test_distributed import RANKS
 from test_distributed import launch
 
@@ -23,7 +23,7 @@ EXPLICIT = "LOSS.penalty_gradient=explicit"  # what the card chooses by itself
 
 def run(environment, *arguments, code=0):
     """Run a Python program in a process of its own and return what it printed."""
-    command = [sys.executable, *map(str, arguments)]
+    command = [warm.python(environment), *map(str, arguments)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == code, done.stdout[-2000:] + done.stderr[-5000:]
     return done.stdout + done.stderr
