@@ -70,7 +70,7 @@ def choose_kernels(name: str = "auto") -> str:
 
 
 def uses_onednn(network: nn.Layer) -> bool:
-    """Whether a network's convolutions are computed by oneDNN on the present device.
+    """Whether a network's layers are computed by oneDNN on the present device.
 
     Args:
         network: Any.
@@ -78,14 +78,14 @@ def uses_onednn(network: nn.Layer) -> bool:
     Examples:
         >>> from paddle import nn
         >>> from ppsci_gan import layers
-        >>> layers.uses_onednn(nn.Linear(2, 2))
+        >>> layers.uses_onednn(nn.Sequential(nn.Linear(2, 2)))
         False
     """
     chosen = _Choice.onednn and onednn.available() and paddle.device.get_device() == "cpu"
     if not (chosen and isinstance(network, nn.Layer)):  # a critic may be any function
         return False
-    convolutions = [layer for layer in network.sublayers() if isinstance(layer, (Conv2D, Conv2DTranspose))]
-    return any(layer.weight.dtype == paddle.float32 for layer in convolutions)
+    found = [layer for layer in network.sublayers() if isinstance(layer, (Conv2D, Conv2DTranspose, Linear))]
+    return any(layer.weight.dtype == paddle.float32 for layer in found)
 
 
 @contextmanager
@@ -324,9 +324,7 @@ def _needs(x: Tensor) -> bool:
 
 
 def _sum_over_pixels(g: Tensor) -> Tensor:
-    """Sum an image's channels as a matrix product, several times faster than Paddle's sum over three axes."""
-    rows = onednn.channels_last(g).transpose([0, 2, 3, 1]).reshape([-1, g.shape[1]])
-    return paddle.matmul(paddle.ones([1, rows.shape[0]]), rows).reshape([-1])
+    return onednn.sum_rows(_pixels(g).flatten(0, 1))
 
 
 def _pair(value) -> tuple[int, int]:
@@ -352,6 +350,63 @@ def _geometry(size: tuple[int, int], kernel: tuple[int, int], stride: tuple[int,
     else:
         pads = [n for n in _pair(padding) for _ in range(2)]
     return (*stride, *pads)
+
+
+# --- linear layers ---
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, slope: float | None = None) -> Tensor:
+    """Multiply by a matrix and add a bias, as ``paddle.nn.functional.linear``, and rectify the result, if wanted.
+
+    Args:
+        x: [N, C].
+        weight: [C, C'].
+        bias: [C'].
+        slope: Of a rectifier behind it, as for ``conv2d``.
+
+    Returns:
+        [N, C'].
+    """
+    if len(x.shape) != 2 or not _by_onednn(x, weight, bias):
+        return _rectify(F.linear(x, weight, bias), slope)
+    return _Linear.apply(x, weight, bias, slope)
+
+
+class Linear(nn.Linear):
+    """``paddle.nn.Linear`` with this module's kernels.
+
+    Examples:
+        >>> import paddle
+        >>> from ppsci_gan import layers
+        >>> tuple(layers.Linear(3, 8)(paddle.zeros([2, 3])).shape)
+        (2, 8)
+    """
+
+    def forward(self, x: Tensor, slope: float | None = None) -> Tensor:
+        """Return the products; rectified where a slope for negative values is given."""
+        return linear(x, self.weight, self.bias, slope)
+
+
+class _Linear(PyLayer):
+    """Its gain over Paddle's is in the bias: adding it to every row, and summing its gradient over them, take longer."""
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, slope):
+        y = onednn.linear(x, weight, bias, slope)
+        ctx.save_for_backward(x, weight, *([] if slope is None else [y]))
+        ctx.settings = slope, _needs(x), _needs(weight), bias is not None and _needs(bias), bias is not None
+        return y
+
+    @staticmethod
+    def backward(ctx, g):
+        x, weight, *rectified = ctx.saved_tensor()
+        slope, of_x, of_weight, of_bias, has_bias = ctx.settings
+        if rectified:
+            g = rectifier_gradient(g, *rectified, slope)
+        gx = paddle.matmul(g, weight, transpose_y=True) if of_x else None
+        gw = paddle.matmul(x, g, transpose_x=True) if of_weight else None
+        gb = onednn.sum_rows(g) if of_bias else None
+        return (gx, gw, gb) if has_bias else (gx, gw)
 
 
 # --- everything between the convolutions ---
@@ -480,7 +535,9 @@ def avg_pool2d_gradient(g: Tensor, size: int) -> Tensor:
     Returns:
         [N, C, H * size, W * size].
     """
-    return _scaled(upsample2d(g, size), 1 / size**2)
+    if _by_onednn(g):
+        return _MeanPoolGradient.apply(g, size)
+    return upsample2d(g * (1 / size**2), size)
 
 
 def upsample2d(x: Tensor, size: int = 2) -> Tensor:
@@ -528,6 +585,97 @@ class BatchNorm2D(nn.BatchNorm2D):
         return y
 
 
+def modulate(x: Tensor, scale: Tensor, offset: Tensor) -> Tensor:
+    """Scale and shift every channel of every image by its own numbers.
+
+    Args:
+        x: [N, C, H, W].
+        scale: [N, C].
+        offset: [N, C].
+
+    Returns:
+        [N, C, H, W].
+    """
+    if _by_onednn(x, scale, offset):
+        return _Modulate.apply(x, scale, offset)
+    return x * scale.unsqueeze([2, 3]) + offset.unsqueeze([2, 3])
+
+
+class LayerNorm2D(nn.Layer):
+    """Layer normalisation over channels, height and width, with a scale and an offset per channel.
+
+    Args:
+        channels: Their number.
+        epsilon: Added to the variance.
+
+    Examples:
+        >>> import paddle
+        >>> from ppsci_gan import layers
+        >>> float(layers.LayerNorm2D(3)(paddle.randn([2, 3, 4, 4])).mean().abs().round())
+        0.0
+    """
+
+    def __init__(self, channels: int, epsilon: float = 1e-5):
+        super().__init__()
+        self.epsilon = epsilon
+        self.scale = self.create_parameter([channels, 1, 1], default_initializer=nn.initializer.Constant(1.0))
+        self.offset = self.create_parameter([channels, 1, 1], default_initializer=nn.initializer.Constant(0.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the normalised images, [N, C, H, W]."""
+        return layer_norm2d(x, self.scale, self.offset, self.epsilon)[0]
+
+
+def layer_norm2d(x: Tensor, scale: Tensor, offset: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Normalise every image by its mean and variance, then scale and shift every channel.
+
+    Args:
+        x: [N, C, H, W].
+        scale: [C, 1, 1].
+        offset: [C, 1, 1].
+        epsilon: Added to the variance.
+
+    Returns:
+        The result [N, C, H, W], and mean and (biased) variance [N].
+    """
+    if _by_onednn(x, scale, offset):
+        return _LayerNorm.apply(x, scale, offset, epsilon)
+    # Of elementary operations, for derivatives of any order. In rows: over several axes, Paddle's gradient of a mean
+    # and its broadcasting take several times as long.
+    rows = x.flatten(1)
+    mean = rows.mean(axis=[1], keepdim=True)
+    centred = rows - mean
+    variance = (centred * centred).mean(axis=[1], keepdim=True)
+    y = (centred / paddle.sqrt(variance + epsilon)).reshape([x.shape[0], x.shape[1], -1])
+    y = y * scale.flatten(1) + offset.flatten(1)
+    return y.reshape(x.shape), mean.flatten(), variance.flatten()
+
+
+def layer_norm2d_gradient(
+    g: Tensor, x: Tensor, scale: Tensor, mean: Tensor, variance: Tensor, epsilon: float
+) -> Tensor:
+    """Pass a gradient back through ``layer_norm2d``; differentiable with respect to gradient, images and scale.
+
+    Args:
+        g: Gradient of the result, [N, C, H, W].
+        x: The images.
+        scale: [C, 1, 1].
+        mean: What ``layer_norm2d`` returned, [N].
+        variance: Likewise.
+        epsilon: As given to it.
+
+    Returns:
+        [N, C, H, W].
+    """
+    if _by_onednn(g, x, scale):
+        return _LayerNormGradient.apply(g, x, scale, mean.detach(), variance.detach(), epsilon)
+    deviation = paddle.sqrt(variance + epsilon).unsqueeze(1)
+    normalized = (x.flatten(1) - mean.unsqueeze(1)) / deviation
+    g = (g.reshape([g.shape[0], g.shape[1], -1]) * scale.flatten(1)).flatten(1)
+    along = (g * normalized).mean(axis=[1], keepdim=True)
+    return ((g - g.mean(axis=[1], keepdim=True) - normalized * along) / deviation).reshape(x.shape)
+
+
 class _Relu(PyLayer):
     @staticmethod
     def forward(ctx, x, slope):
@@ -561,7 +709,18 @@ class _MeanPool(PyLayer):
 
     @staticmethod
     def backward(ctx, g):
-        return avg_pool2d_gradient(g, ctx.size)
+        return onednn.mean_pool_gradient(g, ctx.size)
+
+
+class _MeanPoolGradient(PyLayer):
+    @staticmethod
+    def forward(ctx, g, size):
+        ctx.size = size
+        return onednn.mean_pool_gradient(g, size)
+
+    @staticmethod
+    def backward(ctx, g):
+        return onednn.pool(g, ctx.size, stride=ctx.size)
 
 
 class _RepeatPixels(PyLayer):
@@ -572,7 +731,7 @@ class _RepeatPixels(PyLayer):
 
     @staticmethod
     def backward(ctx, g):
-        return _scaled(_MeanPool.apply(g, ctx.size), ctx.size**2)
+        return onednn.scale_(onednn.pool(g, ctx.size, stride=ctx.size), ctx.size**2)
 
 
 class _Fork(PyLayer):
@@ -599,6 +758,96 @@ class _BatchNorm(PyLayer):
         epsilon, needed = ctx.settings
         gradients = onednn.batch_norm_gradient(g, *ctx.saved_tensor(), epsilon)
         return tuple(gradient if needs else None for gradient, needs in zip(gradients, needed))
+
+
+# Products with ones take the place of broadcasting and of sums, for which Paddle's kernels take ten times as long.
+
+
+class _Modulate(PyLayer):
+    @staticmethod
+    def forward(ctx, x, scale, offset):
+        ctx.save_for_backward(x, scale)
+        ctx.needed = [_needs(argument) for argument in (x, scale, offset)]
+        ones = paddle.ones([x.shape[0], x.shape[2] * x.shape[3], 1])
+        scale, offset = (paddle.matmul(ones, value.unsqueeze(1)) for value in (scale, offset))
+        return _image(_pixels(x) * scale + offset, x.shape)
+
+    @staticmethod
+    def backward(ctx, g):
+        x, scale = ctx.saved_tensor()
+        shape, g, x = x.shape, _pixels(g), _pixels(x)
+        ones = paddle.ones([shape[0], 1, g.shape[1]])
+        of_scale, of_offset = (paddle.matmul(ones, value).squeeze(1) for value in (g * x, g))
+        scale = paddle.matmul(ones, scale.unsqueeze(1), transpose_x=True)
+        gradients = _image(g * scale, shape), of_scale, of_offset
+        return tuple(gradient if needs else None for gradient, needs in zip(gradients, ctx.needed))
+
+
+class _LayerNorm(PyLayer):
+    @staticmethod
+    def forward(ctx, x, scale, offset, epsilon):
+        y, mean, variance = onednn.layer_norm(x, scale, offset, epsilon)
+        ctx.save_for_backward(x, scale, mean, variance)
+        ctx.settings = epsilon, [_needs(argument) for argument in (x, scale, offset)]
+        return y, mean, variance
+
+    @staticmethod
+    def backward(ctx, g, *_):
+        x, scale, mean, variance = ctx.saved_tensor()
+        epsilon, needed = ctx.settings
+        gx, *of_channels = onednn.layer_norm_gradient(g, x, scale, mean, variance, epsilon)
+        gradients = gx, *(value.reshape(scale.shape) for value in of_channels)
+        return tuple(gradient if needs else None for gradient, needs in zip(gradients, needed))
+
+
+class _LayerNormGradient(PyLayer):
+    r"""The pullback of a normalisation, $P(g) = r (g - \overline{g} - n \overline{g n})$ for $n = r (x - m)$.
+
+    It is linear and symmetric in g, so that its own gradient for u has the part P(u); by $\partial r/\partial x =
+    -r^2 n / D$ and $\partial\overline{g n}/\partial x = P(g)/D$ that of x is
+    $-r n \langle u, P(g)\rangle/D - r (\overline{u n} P(g) + \overline{g n} P(u))$.
+    """
+
+    @staticmethod
+    def forward(ctx, g, x, scale, mean, variance, epsilon):
+        y = onednn.layer_norm_gradient(g, x, scale, mean, variance, epsilon)[0]
+        ctx.save_for_backward(g, x, scale, mean, variance, y)
+        ctx.settings = epsilon, tuple(x.shape), [_needs(argument) for argument in (g, x, scale)]
+        return y
+
+    @staticmethod
+    def backward(ctx, u):
+        g, x, scale, mean, variance, y = ctx.saved_tensor()
+        epsilon, shape, needed = ctx.settings
+        channels, width = x.shape[1], x.size // x.shape[0]
+        v = onednn.layer_norm_gradient(u, x, paddle.ones([channels]), mean, variance, epsilon)[0]
+        u, v, g, x, y = (_pixels(image).flatten(1) for image in (u, v, g, x, y))
+        in_a_row, in_a_column = paddle.ones([1, width]), paddle.ones([u.shape[0], 1])
+        scale_of_pixels = paddle.matmul(in_a_column, onednn.for_pixels(scale, width // channels).unsqueeze(0))
+        scaled = g * scale_of_pixels
+
+        def mean_of(rows: Tensor) -> Tensor:
+            return paddle.matmul(rows, in_a_row, transpose_y=True) / width
+
+        mean, inverse = mean.unsqueeze(1), 1 / paddle.sqrt(variance + epsilon).unsqueeze(1)
+        along_u, along_g = (inverse * (mean_of(a * x) - mean * mean_of(a)) for a in (u, scaled))
+        factors = -(inverse**2) * mean_of(u * y), -inverse * along_u, -inverse * along_g
+        of_x, *others = (a * paddle.matmul(factor, in_a_row) for a, factor in zip((x - mean, y, v), factors))
+        of_x = of_x + others[0] + others[1]
+        gradients = v * scale_of_pixels, of_x, onednn.over_pixels(onednn.sum_rows(g * v), channels)
+        gradients = *(_image(rows, shape) for rows in gradients[:2]), gradients[2].reshape(scale.shape)
+        return *(gradient if needs else None for gradient, needs in zip(gradients, needed)), None, None
+
+
+def _pixels(x: Tensor) -> Tensor:
+    """Return an image's pixels, [N, H * W, C], of the same memory."""
+    return onednn.channels_last(x).transpose([0, 2, 3, 1]).flatten(1, 2)
+
+
+def _image(pixels: Tensor, shape: Sequence[int]) -> Tensor:
+    """Return pixels, in any dense shape, as an image of a shape [N, C, H, W]."""
+    n, c, h, w = shape
+    return pixels.reshape([n, h, w, c]).transpose([0, 3, 1, 2])
 
 
 class _ChannelsLast(PyLayer):
@@ -644,7 +893,3 @@ def along_channels(function: Callable[..., Tensor], *images: Tensor) -> Tensor:
         return function(*images, 1)
     lying = (x if onednn.lies_channels_last(x) else _ChannelsLast.apply(x) for x in images)
     return function(*(x.transpose([0, 2, 3, 1]) for x in lying), 3).transpose([0, 3, 1, 2])
-
-
-def _scaled(x: Tensor, factor: float) -> Tensor:
-    return in_memory_order(lambda x: x * factor, x)

@@ -442,6 +442,38 @@ def _weight_gradient(x, y, weight: Layout, geometry: Geometry, bias: bool) -> Pr
     return Primitive(descriptor, **given, **_given(diff_bias=vector))
 
 
+# --- matrix products ---
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None, slope: float | None = None) -> Tensor:
+    """Multiply rows by a matrix and add a bias, in one pass.
+
+    Args:
+        x: [N, C].
+        weight: [C, C'].
+        bias: [C'], or None.
+        slope: Where given, the result is rectified, with this slope for negative values.
+
+    Returns:
+        [N, C'].
+    """
+    result = paddle.empty([x.shape[0], weight.shape[1]])
+    primitive = _linear(_layout(x), _layout(weight), bias is not None, slope)
+    primitive(src=x, weights=weight, dst=result, **_given(bias=bias))
+    return result
+
+
+@_cached
+def _linear(x: Layout, weight: Layout, bias: bool, slope: float | None) -> Primitive:
+    rows, columns = x[0][0], weight[0][1]
+    y = (rows, columns), (columns, 1)
+    vector = _describe([1, columns], [columns, 1]) if bias else None
+    descriptors = _describe(*x), _describe(*weight), vector, _describe(*y)
+    descriptor = _create("matmul_primitive_desc_create", _engine(), *descriptors, _rectifier(slope))
+    given = {"src": _describe(*x), "weights": _describe(*weight), "dst": _describe(*y)}
+    return Primitive(descriptor, **given, **_given(bias=vector))
+
+
 # --- element by element, pooling, normalisation ---
 
 
@@ -458,7 +490,9 @@ def relu(x: Tensor, slope: float = 0.0) -> Tensor:
     x = _dense(x)
     y = _empty_like(x)
     _relu(x.size, slope)(src=x, dst=y)
-    return _C_ops.scale_(y, 1.0, _TINY, True) if slope else y  # see _rectifier
+    if slope:  # see _rectifier
+        _raised(x.size)(src=y, dst=y)
+    return y
 
 
 def relu_gradient(g: Tensor, y: Tensor, slope: float = 0.0) -> Tensor:
@@ -495,6 +529,33 @@ def pool(x: Tensor, size: int, stride: int, padding: int = 0, maximum: bool = Fa
     y = empty_image([n, c, *((edge + 2 * padding - size) // stride + 1 for edge in edges)])
     _pool(tuple(x.shape), tuple(y.shape), size, stride, padding, maximum)(src=channels_last(x), dst=y)
     return y
+
+
+def mean_pool_gradient(g: Tensor, size: int) -> Tensor:
+    """Return the gradient of the mean of every square of size x size pixels with respect to the image.
+
+    Args:
+        g: Gradient of the result, [N, C, H, W].
+        size: Edge of the squares.
+
+    Returns:
+        [N, C, H * size, W * size], channels last.
+    """
+    n, c, h, w = g.shape
+    result = empty_image([n, c, h * size, w * size])
+    _mean_pool_gradient((n, c, h, w), size)(diff_dst=channels_last(g), diff_src=result)
+    return result
+
+
+def scale_(x: Tensor, factor: float) -> Tensor:
+    """Multiply by a number, in place.
+
+    Args:
+        x: Dense in some order of its axes.
+        factor: The number.
+    """
+    _scale(x.size, factor)(src=x, dst=x)
+    return x
 
 
 def repeat_pixels(x: Tensor, size: int) -> Tensor:
@@ -552,6 +613,86 @@ def batch_norm_gradient(
     return of_x, of_scale, of_shift
 
 
+def layer_norm(x: Tensor, scale: Tensor, shift: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Normalise every image by its mean and variance, then scale and shift every channel.
+
+    Args:
+        x: [N, C, H, W].
+        scale: [C].
+        shift: [C].
+        epsilon: Added to the variance.
+
+    Returns:
+        The result [N, C, H, W], channels last, and mean and (biased) variance [N].
+    """
+    y, mean, variance = empty_image(x.shape), paddle.empty([x.shape[0]]), paddle.empty([x.shape[0]])
+    pixels = x.shape[2] * x.shape[3]
+    given = {"scale": for_pixels(scale, pixels), "shift": for_pixels(shift, pixels)}
+    _layer_norm(tuple(x.shape), epsilon)(src=channels_last(x), dst=y, mean=mean, variance=variance, **given)
+    return y, mean, variance
+
+
+def layer_norm_gradient(
+    g: Tensor, x: Tensor, scale: Tensor, mean: Tensor, variance: Tensor, epsilon: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the gradients of ``layer_norm`` with respect to its images, scale and shift.
+
+    Args:
+        g: Gradient of the result, [N, C, H, W].
+        x: The images.
+        scale: [C].
+        mean: What ``layer_norm`` returned, [N].
+        variance: Likewise.
+        epsilon: As given to it.
+    """
+    width = x.size // x.shape[0]
+    of_x, of_scale, of_shift = empty_image(x.shape), paddle.empty([width]), paddle.empty([width])
+    scale = for_pixels(scale, width // x.shape[1])
+    # A shift changes nothing, but oneDNN 3.6 asks for one.
+    given = {"scale": scale, "shift": scale, "mean": mean, "variance": variance}
+    gradients = {"diff_src": of_x, "diff_scale": of_scale, "diff_shift": of_shift}
+    _layer_norm_gradient(tuple(x.shape), epsilon)(diff_dst=channels_last(g), src=channels_last(x), **given, **gradients)
+    return of_x, *(over_pixels(values, x.shape[1]) for values in (of_scale, of_shift))
+
+
+def for_pixels(values: Tensor, pixels: int) -> Tensor:
+    """Repeat a value per channel for every pixel of an image that lies channels last.
+
+    Args:
+        values: [C], or of any shape with as many values.
+        pixels: Their number.
+
+    Returns:
+        [pixels * C].
+    """
+    return values.reshape([1, -1]).tile([pixels, 1]).reshape([-1])
+
+
+def over_pixels(values: Tensor, channels: int) -> Tensor:
+    """Sum the values of every channel over the pixels of an image that lies channels last.
+
+    Args:
+        values: [pixels * C].
+        channels: C.
+
+    Returns:
+        [C].
+    """
+    return sum_rows(values.reshape([-1, channels]))
+
+
+def sum_rows(x: Tensor) -> Tensor:
+    """Sum rows as a matrix product, several times faster than Paddle's sum over the first axis.
+
+    Args:
+        x: [N, C].
+
+    Returns:
+        [C].
+    """
+    return paddle.matmul(paddle.ones([1, x.shape[0]]), x).reshape([-1])
+
+
 def _empty_like(x: Tensor) -> Tensor:
     return paddle.empty_like(x) if x.is_contiguous() else empty_image(x.shape)
 
@@ -570,8 +711,22 @@ def _lying_like(x: Tensor, y: Tensor) -> Tensor:
 
 @_cached
 def _relu(size: int, slope: float) -> Primitive:
+    return _elementwise(_RELU, size, slope, 0)
+
+
+@_cached
+def _raised(size: int) -> Primitive:
+    return _elementwise(_LINEAR, size, 1, _TINY)
+
+
+@_cached
+def _scale(size: int, factor: float) -> Primitive:
+    return _elementwise(_LINEAR, size, factor, 0)
+
+
+def _elementwise(kind: int, size: int, alpha: float, beta: float) -> Primitive:
     x, y = _describe([size], [1]), _describe([size], [1])
-    arguments = _engine(), _FORWARD_TRAINING, _RELU, x, y, ctypes.c_float(slope), ctypes.c_float(0), None
+    arguments = _engine(), _FORWARD_TRAINING, kind, x, y, ctypes.c_float(alpha), ctypes.c_float(beta), None
     return Primitive(_create("eltwise_forward_primitive_desc_create", *arguments), src=x, dst=y)
 
 
@@ -588,11 +743,29 @@ def _relu_gradient(size: int, slope: float) -> Primitive:
 
 @_cached
 def _pool(x_shape, y_shape, size: int, stride: int, padding: int, maximum: bool) -> Primitive:
-    x, y, pads = _image(x_shape), _image(y_shape), [padding, padding]
+    kind = _MAXIMUM_POOL if maximum else _MEAN_POOL
     last = [(o - 1) * stride + size - i - padding for i, o in zip(x_shape[2:], y_shape[2:])]  # of the last square
-    axes = _longs([stride, stride]), _longs([size, size]), _longs([0, 0]), _longs(pads), _longs(last)
-    arguments = _engine(), _FORWARD_INFERENCE, _MAXIMUM_POOL if maximum else _MEAN_POOL, x, y, *axes, None
-    return Primitive(_create("pooling_forward_primitive_desc_create", *arguments), src=x, dst=y)
+    descriptor = _pool_descriptor(_FORWARD_INFERENCE, kind, x_shape, y_shape, _squares(size, stride, padding, last))
+    return Primitive(descriptor, src=_image(x_shape), dst=_image(y_shape))
+
+
+@_cached
+def _mean_pool_gradient(shape, size: int) -> Primitive:
+    n, c, h, w = shape
+    larger, squares = (n, c, h * size, w * size), _squares(size, size, 0, [0, 0])
+    hint = _pool_descriptor(_FORWARD_TRAINING, _MEAN_POOL, larger, shape, squares)
+    arguments = _engine(), _MEAN_POOL, _image(larger), _image(shape), *squares, hint, None
+    descriptor = _create("pooling_backward_primitive_desc_create", *arguments)
+    return Primitive(descriptor, diff_src=_image(larger), diff_dst=_image(shape))
+
+
+def _squares(size: int, stride: int, padding: int, last: Sequence[int]) -> tuple[ctypes.Array, ...]:
+    return *(_longs([value, value]) for value in (stride, size, 0, padding)), _longs(last)
+
+
+def _pool_descriptor(mode: int, kind: int, x_shape, y_shape, squares) -> _Handle:
+    arguments = _engine(), mode, kind, _image(x_shape), _image(y_shape), *squares, None
+    return _create("pooling_forward_primitive_desc_create", *arguments)
 
 
 @_cached
@@ -623,3 +796,34 @@ def _batch_norm_gradient(shape, epsilon: float) -> Primitive:
     vectors = {name: _describe([shape[1]], [1]) for name in ("scale", "mean", "variance", "diff_scale", "diff_shift")}
     descriptor = _create("batch_normalization_backward_primitive_desc_create", *arguments)
     return Primitive(descriptor, **images, **vectors)
+
+
+def _layer_norm_descriptor(shape, epsilon: float) -> tuple[_Handle, dict[str, _Handle]]:
+    """Return the forward pass's descriptor, and those of all arguments: an image is a row of values."""
+    n, width = shape[0], shape[1] * shape[2] * shape[3]
+    rows = {name: _describe([n, width], [width, 1]) for name in ("src", "dst", "diff_src", "diff_dst")}
+    statistics = {name: _describe([n], [1]) for name in ("mean", "variance")}
+    vectors = {name: _describe([width], [1]) for name in ("scale", "shift", "diff_scale", "diff_shift")}
+    settings = ctypes.c_float(epsilon), _USE_SCALE | _USE_SHIFT, None
+    arguments = _engine(), _FORWARD_TRAINING, rows["src"], rows["dst"], statistics["mean"], *settings
+    descriptor = _create("layer_normalization_forward_primitive_desc_create", *arguments)
+    return descriptor, {**rows, **statistics, **vectors}
+
+
+@_cached
+def _layer_norm(shape, epsilon: float) -> Primitive:
+    descriptor, tensors = _layer_norm_descriptor(shape, epsilon)
+    return Primitive(
+        descriptor, **{name: tensors[name] for name in ("src", "dst", "mean", "variance", "scale", "shift")}
+    )
+
+
+@_cached
+def _layer_norm_gradient(shape, epsilon: float) -> Primitive:
+    hint, tensors = _layer_norm_descriptor(shape, epsilon)
+    images = (tensors[name] for name in ("diff_src", "diff_dst", "src"))
+    settings = ctypes.c_float(epsilon), _USE_SCALE | _USE_SHIFT, hint, None
+    arguments = _engine(), _BACKWARD, *images, tensors["mean"], *settings
+    descriptor = _create("layer_normalization_backward_primitive_desc_create", *arguments)
+    names = ("diff_src", "diff_dst", "src", "mean", "variance", "scale", "shift", "diff_scale", "diff_shift")
+    return Primitive(descriptor, **{name: tensors[name] for name in names})

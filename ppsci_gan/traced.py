@@ -88,19 +88,26 @@ class Traced:
         )
 
 
-def linear(layer: nn.Linear, x: Traced | Tensor) -> Traced | Tensor:
+def linear(layer: layers.Linear, x: Traced | Tensor, slope: float | None = None) -> Traced | Tensor:
     """Apply a linear layer.
 
     Args:
         layer: The layer.
         x: [N, in_features].
+        slope: Of a rectifier behind it, for negative values: 0 of an ordinary one, None for none.
 
     Returns:
         [N, out_features], traced where ``x`` is.
     """
+    y = layer(_value(x)) if slope is None else layer(_value(x), slope)
     if not isinstance(x, Traced):
-        return layer(x)
-    return Traced(layer(x.value), (x, lambda g: paddle.matmul(g, layer.weight, transpose_y=True)))
+        return y
+
+    def pullback(g: Tensor) -> Tensor:
+        g = g if slope is None else layers.rectifier_gradient(g, y, slope)
+        return paddle.matmul(g, layer.weight, transpose_y=True)
+
+    return Traced(y, (x, pullback))
 
 
 def conv2d(layer: layers.Conv2D, x: Traced | Tensor, slope: float | None = None) -> Traced | Tensor:
@@ -181,6 +188,26 @@ def leaky_relu(x: Traced | Tensor, negative_slope: float = 0.01) -> Traced | Ten
         return layers.leaky_relu(x, negative_slope)
     y = layers.leaky_relu(x.value, negative_slope)
     return Traced(y, (x, lambda g: layers.rectifier_gradient(g, y, negative_slope)))
+
+
+def layer_norm2d(layer: layers.LayerNorm2D, x: Traced | Tensor) -> Traced | Tensor:
+    """Apply layer normalisation.
+
+    Args:
+        layer: The layer.
+        x: [N, C, H, W].
+
+    Returns:
+        The same shape, traced where ``x`` is.
+    """
+    if not isinstance(x, Traced):
+        return layer(x)
+    y, mean, variance = layers.layer_norm2d(x.value, layer.scale, layer.offset, layer.epsilon)
+
+    def pullback(g: Tensor) -> Tensor:
+        return layers.layer_norm2d_gradient(g, x.value, layer.scale, mean, variance, layer.epsilon)
+
+    return Traced(y, (x, pullback))
 
 
 def avg_pool2d(x: Traced | Tensor, size: int) -> Traced | Tensor:

@@ -142,7 +142,7 @@ class DcganGenerator(players.Generator):
         k = self.label_num
         width = depths[0] * coarsest[0] * coarsest[1]
         widths = [latent_dim, hidden, width] if hidden else [latent_dim, width]
-        self.linears = nn.LayerList([initialized(nn.Linear(i + k, o)) for i, o in zip(widths, widths[1:])])
+        self.linears = nn.LayerList([initialized(layers.Linear(i + k, o)) for i, o in zip(widths, widths[1:])])
         self.linear_norms = nn.LayerList([nn.BatchNorm1D(n, **NORMALIZATION) for n in widths[1:-1]])
         outputs = [*depths[1:], channels]
         self.ups = nn.LayerList([up(i + k, o, size) for i, o, size in zip(depths, outputs, reversed(finer))])
@@ -229,7 +229,7 @@ class DcganDiscriminator(players.Player):
         self.downs = nn.LayerList([down(i + k, o) for i, o in zip([channels, *depths], depths)])
         self.norms = nn.LayerList([layers.BatchNorm2D(n, **NORMALIZATION) for n in depths[1:]])
         widths = [depths[-1] * height * width, *([hidden] if hidden else []), 1]
-        self.linears = nn.LayerList([initialized(nn.Linear(i + k, o)) for i, o in zip(widths, widths[1:])])
+        self.linears = nn.LayerList([initialized(layers.Linear(i + k, o)) for i, o in zip(widths, widths[1:])])
         self.linear_norms = nn.LayerList([nn.BatchNorm1D(n, **NORMALIZATION) for n in widths[1:-1]])
 
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -69,14 +69,14 @@ class PointNetwork(Player):
 
     def __init__(self, input_keys: Sequence[str], output_keys: Sequence[str], dim: int, output_dim: int):
         super().__init__(input_keys, output_keys)
-        self.hidden = nn.LayerList([nn.Linear(2, dim), nn.Linear(dim, dim), nn.Linear(dim, dim)])
-        self.output = glorot_uniform(nn.Linear(dim, output_dim))
+        self.hidden = nn.LayerList([layers.Linear(2, dim), layers.Linear(dim, dim), layers.Linear(dim, dim)])
+        self.output = glorot_uniform(layers.Linear(dim, output_dim))
         for layer in self.hidden:
             nn.initializer.KaimingUniform(nonlinearity="relu")(layer.weight)
 
     def layers(self, x: Tensor) -> Tensor:
         for layer in self.hidden:
-            x = traced.relu(traced.linear(layer, x))
+            x = traced.linear(layer, x, slope=0.0)
         return traced.linear(self.output, x)
 
     @staticmethod
@@ -158,7 +158,7 @@ class WganGpMnistGenerator(Generator):
     def __init__(self, input_keys: Sequence[str], output_keys: Sequence[str], dim: int = 64):
         super().__init__(input_keys, output_keys)
         self.dim = dim
-        self.input = glorot_uniform(nn.Linear(LATENT_DIM, 4 * 4 * 4 * dim))
+        self.input = glorot_uniform(layers.Linear(LATENT_DIM, 4 * 4 * 4 * dim))
         self.up = nn.LayerList(
             [
                 he_uniform(layers.Conv2DTranspose(4 * dim, 2 * dim, 5, stride=2, padding="same")),
@@ -212,7 +212,7 @@ class WganGpMnistDiscriminator(Player):
                 he_uniform(layers.Conv2D(2 * dim, 4 * dim, 5, stride=2, padding="same")),
             ]
         )
-        self.output = glorot_uniform(nn.Linear(4 * 4 * 4 * dim, 1))
+        self.output = glorot_uniform(layers.Linear(4 * 4 * 4 * dim, 1))
         self.remember_arithmetic()
 
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -257,35 +257,7 @@ class ConditionalBatchNorm2D(nn.Layer):
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         scale, offset = (F.embedding(labels, table) for table in (self.scale, self.offset))
-
-        def modulate(x: Tensor, axis: int) -> Tensor:
-            shape = [-1 if i == 0 else x.shape[axis] if i == axis else 1 for i in range(4)]
-            return x * scale.reshape(shape) + offset.reshape(shape)
-
-        return layers.along_channels(modulate, self.normalize(x))
-
-
-class LayerNorm2D(nn.Layer):
-    """Layer normalisation over channels, height and width, with a scale and an offset per channel.
-
-    Written out of elementary operations, whose second-order gradients the gradient penalty needs.
-    """
-
-    def __init__(self, channels: int, epsilon: float = 1e-5):
-        super().__init__()
-        self.epsilon = epsilon
-        self.scale = self.create_parameter([channels, 1, 1], default_initializer=nn.initializer.Constant(1.0))
-        self.offset = self.create_parameter([channels, 1, 1], default_initializer=nn.initializer.Constant(0.0))
-
-    def forward(self, x: Tensor) -> Tensor:
-        batch, channels, height, width = x.shape
-        # In rows: over several axes, Paddle's gradient of a mean and its broadcasting take several times as long.
-        x = x.reshape([batch, channels * height * width])
-        x = x - x.mean(axis=[1], keepdim=True)
-        variance = (x * x).mean(axis=[1], keepdim=True)
-        x = (x / traced.sqrt(variance + self.epsilon)).reshape([batch, channels, height * width])
-        x = x * self.scale.reshape([channels, 1]) + self.offset.reshape([channels, 1])
-        return x.reshape([batch, channels, height, width])
+        return layers.modulate(self.normalize(x), scale, offset)
 
 
 class ResidualBlock(nn.Layer):
@@ -328,8 +300,12 @@ class ResidualBlock(nn.Layer):
 
     @staticmethod
     def activate(norm: nn.Layer | None, x: Tensor, labels: Tensor | None) -> Tensor:
-        if norm is not None:
-            x = norm(x, labels) if isinstance(norm, ConditionalBatchNorm2D) else norm(x)
+        if isinstance(norm, ConditionalBatchNorm2D):
+            x = norm(x, labels)
+        elif isinstance(norm, layers.LayerNorm2D):
+            x = traced.layer_norm2d(norm, x)
+        elif norm is not None:
+            x = norm(x)
         return traced.relu(x)
 
 
@@ -400,7 +376,7 @@ class WganGpCifar10Generator(Generator):
         self.image_shape = (channels, resolution, resolution)
         self.label_num = label_num if use_label else 0
         norm = (lambda n: ConditionalBatchNorm2D(n, label_num)) if use_label else layers.BatchNorm2D
-        self.input = glorot_uniform(nn.Linear(LATENT_DIM, 4 * 4 * widths[0]))
+        self.input = glorot_uniform(layers.Linear(LATENT_DIM, 4 * 4 * widths[0]))
         self.blocks = nn.LayerList(
             [
                 ResidualBlock(width, following, "up", norm if normalize else None)
@@ -472,7 +448,7 @@ class WganGpCifar10Discriminator(Player):
     ):
         super().__init__(input_keys, output_keys if use_label else output_keys[:1])
         self.image_shape = (channels, resolution, resolution)
-        norm = LayerNorm2D if normalize else None
+        norm = layers.LayerNorm2D if normalize else None
         self.input = None
         if resolution == 32:
             first = ResidualBlock(channels, dim, "down", preactivate=False)  # never normalised, as the reference's
@@ -484,8 +460,8 @@ class WganGpCifar10Discriminator(Player):
             pairs = zip(widths, widths[1:])
             self.blocks = nn.LayerList([ResidualBlock(*pair, "down", norm) for pair in pairs])
             features = 4 * 4 * widths[-1]
-        self.output = glorot_uniform(nn.Linear(features, 1))
-        self.classify = glorot_uniform(nn.Linear(features, label_num)) if use_label else None
+        self.output = glorot_uniform(layers.Linear(features, 1))
+        self.classify = glorot_uniform(layers.Linear(features, label_num)) if use_label else None
         self.parts = {
             "image": r"input\." if self.input else r"blocks\.0\.(conv1|shortcut)\.",
             "output": r"(output|classify)\.",
@@ -562,7 +538,7 @@ class WganGpCifar10DcganGenerator(Generator):
         super().__init__(input_keys[:1], output_keys)
         refuse_labels(use_label)
         self.dim = dim
-        self.input = glorot_uniform(nn.Linear(LATENT_DIM, 4 * 4 * 4 * dim))
+        self.input = glorot_uniform(layers.Linear(LATENT_DIM, 4 * 4 * 4 * dim))
         self.input_norm = nn.BatchNorm1D(4 * 4 * 4 * dim) if normalize else nn.Identity()
         widths = [4 * dim, 2 * dim, dim, 3]
         self.up = nn.LayerList(
@@ -626,9 +602,9 @@ class WganGpCifar10DcganDiscriminator(Player):
             ]
         )
         # As in DCGAN, the first layer goes without.
-        norms = [None, LayerNorm2D(2 * dim), LayerNorm2D(4 * dim)] if normalize else [None] * 3
+        norms = [None, layers.LayerNorm2D(2 * dim), layers.LayerNorm2D(4 * dim)] if normalize else [None] * 3
         self.norms = nn.LayerList([norm or nn.Identity() for norm in norms])
-        self.output = glorot_uniform(nn.Linear(4 * 4 * 4 * dim, 1))
+        self.output = glorot_uniform(layers.Linear(4 * 4 * 4 * dim, 1))
 
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
         h = x[self.input_keys[0]].reshape([-1, 3, 32, 32])
@@ -636,7 +612,7 @@ class WganGpCifar10DcganDiscriminator(Player):
             if isinstance(norm, nn.Identity):
                 h = traced.conv2d(layer, h, slope=0.2)
             else:
-                h = traced.leaky_relu(norm(traced.conv2d(layer, h)), 0.2)
+                h = traced.leaky_relu(traced.layer_norm2d(norm, traced.conv2d(layer, h)), 0.2)
         return {self.output_keys[0]: traced.linear(self.output, h.reshape([h.shape[0], -1])).squeeze(1)}
 
     @staticmethod
