@@ -97,7 +97,7 @@ WORKLOADS = [
         "dcgan_faces",
         "DCGAN faces preset=quick, batch 64",
         "dcgan/dcgan",
-        ["preset=quick"],
+        ["preset=quick", "DATA.num_samples=64"],  # they are drawn once: drawing is no part of an iteration
         "dcgan",
         small=["MODEL.gen_net.depths=[4,4]", "MODEL.dis_net.depths=[4,4]", "TRAIN.batch_size=4", "DATA.num_samples=50"],
     ),
@@ -106,7 +106,7 @@ WORKLOADS = [
         "transfer_64",
         "TransferGAN at 64 px, dim 16, batch 16",
         "transfergan/transfergan",
-        ["DATA.name=faces", "TRANSFER.load=none", *both("dim=16")],
+        ["DATA.name=faces", "DATA.num_samples=64", "TRANSFER.load=none", *both("dim=16")],
         "residual",
         shape=(3, 64, 64),
         small=[*both("dim=2"), "TRAIN.batch_size=4", "DATA.num_samples=50"],

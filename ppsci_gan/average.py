@@ -53,7 +53,9 @@ class GeneratorAverage(ema.ExponentialMovingAverage):
         """Move the average one step towards the generator."""
         for name, value in self._named_values():
             if paddle.is_floating_point(value):
-                self._update_fn_(self.params_shadow[name], precision.full(value, self.optimizer), self.n_avg)
+                shadow = self.params_shadow[name]
+                # lerp_, which ppsci calls, does the same at a quarter of the speed.
+                shadow.add_((precision.full(value, self.optimizer) - shadow) * (1 - self.decay))
             else:
                 self.params_shadow[name].set_value(value)
         self.n_avg += 1

@@ -186,8 +186,8 @@ def tune_cpu() -> None:
     if "KMP_BLOCKTIME" not in os.environ:
         # How many milliseconds a thread spins, waiting for the next operation. At 0, waking it costs more than most
         # operations take; at 200, MKL's default, every other process on a busy machine is held up.
-        os.environ["KMP_BLOCKTIME"] = "20"
-        chosen.append("KMP_BLOCKTIME=20")
+        os.environ["KMP_BLOCKTIME"] = "5"
+        chosen.append("KMP_BLOCKTIME=5")
     if not {"OMP_NUM_THREADS", "MKL_NUM_THREADS"} & set(_users_environment()):
         ranks = int(os.environ.get("PADDLE_LOCAL_SIZE", "1"))
         threads = max(1, usable_cores() // ranks)
@@ -215,7 +215,7 @@ def _fast_mkl_path() -> str | None:
 # of glibc's malloc.h and Linux's mman.h
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _MADV_HUGEPAGE = -1, -4, 14
 _HUGE_PAGE = 2**21
-_HEAP = 2**31  # bytes that get huge pages; only what is touched is taken
+_HEAP = 2**30  # bytes that get huge pages; only what is touched is taken
 
 
 def _keep_freed_memory() -> bool:

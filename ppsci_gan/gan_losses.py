@@ -286,5 +286,6 @@ def spread(samples: Tensor) -> Tensor:
         >>> float(spread(paddle.to_tensor([[0.0, 0.0], [2.0, 2.0]])))
         1.0
     """
-    values = samples.detach()
-    return ((values - values.mean(axis=0, keepdim=True)) ** 2).mean().sqrt()
+    rows = samples.detach().flatten(1)
+    centred = rows - paddle.matmul(paddle.full([1, len(rows)], 1 / len(rows), rows.dtype), rows)
+    return (centred * centred).mean().sqrt()

@@ -258,13 +258,15 @@ def _is_plain(layer: nn.Layer) -> bool:
 class _Convolution(PyLayer):
     """Convolution, transposed convolution and weights' gradient are bilinear, and each other's derivatives.
 
-    A PyLayer may return gradients only for arguments that need one, so that has to be noted in ``forward``.
+    A PyLayer may return gradients only for arguments that need one, so that has to be noted in ``forward``. Results are
+    saved detached: they refer to the context that they would be saved in, which only a backward pass breaks up, so that
+    where there is none, neither would ever be freed.
     """
 
     @staticmethod
     def forward(ctx, x, weight, bias, geometry, slope=None):
         y = onednn.convolution(x, weight, bias, geometry, slope)
-        ctx.save_for_backward(x, weight, *([] if slope is None else [y]))
+        ctx.save_for_backward(x, weight, *([] if slope is None else [y.detach()]))
         needed = _needs(x), _needs(weight), bias is not None and _needs(bias), bias is not None
         ctx.settings = geometry, slope, *needed
         return y
@@ -393,7 +395,7 @@ class _Linear(PyLayer):
     @staticmethod
     def forward(ctx, x, weight, bias, slope):
         y = onednn.linear(x, weight, bias, slope)
-        ctx.save_for_backward(x, weight, *([] if slope is None else [y]))
+        ctx.save_for_backward(x, weight, *([] if slope is None else [y.detach()]))
         ctx.settings = slope, _needs(x), _needs(weight), bias is not None and _needs(bias), bias is not None
         return y
 
@@ -462,7 +464,7 @@ def add(x: Tensor, y: Tensor) -> Tensor:
         x: [N, C, H, W].
         y: [N, C, H, W].
     """
-    return in_memory_order(paddle.add, x, y)
+    return _Add.apply(x, y) if len(x.shape) == 4 and _by_onednn(x, y) else x + y
 
 
 def normalized_conv2d(conv: nn.Conv2D, norm: nn.BatchNorm2D, x: Tensor) -> Tensor:
@@ -601,6 +603,27 @@ def modulate(x: Tensor, scale: Tensor, offset: Tensor) -> Tensor:
     return x * scale.unsqueeze([2, 3]) + offset.unsqueeze([2, 3])
 
 
+def pixel_norm(x: Tensor, epsilon: float) -> Tensor:
+    """Scale the features of every pixel to mean square 1.
+
+    Args:
+        x: [N, C] or [N, C, H, W].
+        epsilon: Added to the mean square.
+
+    Returns:
+        The same shape.
+
+    Examples:
+        >>> import paddle
+        >>> from ppsci_gan import layers
+        >>> layers.pixel_norm(paddle.to_tensor([[3.0, 3.0]]), epsilon=0).tolist()
+        [[1.0, 1.0]]
+    """
+    if _by_onednn(x):
+        return _PixelNorm.apply(x, epsilon)
+    return x / paddle.sqrt((x * x).mean(axis=1, keepdim=True) + epsilon)
+
+
 class LayerNorm2D(nn.Layer):
     """Layer normalisation over channels, height and width, with a scale and an offset per channel.
 
@@ -680,7 +703,7 @@ class _Relu(PyLayer):
     @staticmethod
     def forward(ctx, x, slope):
         y = onednn.relu(x, slope)
-        ctx.save_for_backward(y)
+        ctx.save_for_backward(y.detach())
         ctx.slope = slope
         return y
 
@@ -734,6 +757,17 @@ class _RepeatPixels(PyLayer):
         return onednn.scale_(onednn.pool(g, ctx.size, stride=ctx.size), ctx.size**2)
 
 
+class _Add(PyLayer):
+    @staticmethod
+    def forward(ctx, x, y):
+        ctx.needed = _needs(x), _needs(y)
+        return onednn.add(x, y)
+
+    @staticmethod
+    def backward(ctx, g):
+        return tuple(g if needs else None for needs in ctx.needed)
+
+
 class _Fork(PyLayer):
     @staticmethod
     def forward(ctx, x):
@@ -742,14 +776,14 @@ class _Fork(PyLayer):
 
     @staticmethod
     def backward(ctx, g, other):
-        return add(g, other)
+        return onednn.add(g, other)
 
 
 class _BatchNorm(PyLayer):
     @staticmethod
     def forward(ctx, x, weight, bias, epsilon):
         y, mean, variance = onednn.batch_norm(x, weight, bias, epsilon)
-        ctx.save_for_backward(x, weight, mean, variance)
+        ctx.save_for_backward(x, weight, mean.detach(), variance.detach())
         ctx.settings = epsilon, [_needs(argument) for argument in (x, weight, bias)]
         return y, mean, variance
 
@@ -783,11 +817,31 @@ class _Modulate(PyLayer):
         return tuple(gradient if needs else None for gradient, needs in zip(gradients, ctx.needed))
 
 
+class _PixelNorm(PyLayer):
+    @staticmethod
+    def forward(ctx, x, epsilon):
+        rows = _features(x)
+        ones = paddle.ones([rows.shape[1], 1])
+        mean_square = paddle.matmul(rows * rows, ones) / rows.shape[1]
+        factor = paddle.matmul(1 / paddle.sqrt(mean_square + epsilon), ones, transpose_y=True)
+        y = rows * factor
+        ctx.save_for_backward(y.detach(), factor)
+        return _like(y, x.shape)
+
+    @staticmethod
+    def backward(ctx, g):
+        y, factor = ctx.saved_tensor()
+        rows = _features(g)
+        ones = paddle.ones([rows.shape[1], 1])
+        along = paddle.matmul(paddle.matmul(rows * y, ones) / rows.shape[1], ones, transpose_y=True)
+        return _like((rows - y * along) * factor, g.shape)
+
+
 class _LayerNorm(PyLayer):
     @staticmethod
     def forward(ctx, x, scale, offset, epsilon):
         y, mean, variance = onednn.layer_norm(x, scale, offset, epsilon)
-        ctx.save_for_backward(x, scale, mean, variance)
+        ctx.save_for_backward(x, scale, mean.detach(), variance.detach())
         ctx.settings = epsilon, [_needs(argument) for argument in (x, scale, offset)]
         return y, mean, variance
 
@@ -811,7 +865,7 @@ class _LayerNormGradient(PyLayer):
     @staticmethod
     def forward(ctx, g, x, scale, mean, variance, epsilon):
         y = onednn.layer_norm_gradient(g, x, scale, mean, variance, epsilon)[0]
-        ctx.save_for_backward(g, x, scale, mean, variance, y)
+        ctx.save_for_backward(g, x, scale, mean, variance, y.detach())
         ctx.settings = epsilon, tuple(x.shape), [_needs(argument) for argument in (g, x, scale)]
         return y
 
@@ -844,52 +898,16 @@ def _pixels(x: Tensor) -> Tensor:
     return onednn.channels_last(x).transpose([0, 2, 3, 1]).flatten(1, 2)
 
 
+def _features(x: Tensor) -> Tensor:
+    """Return the features of every pixel, [N * H * W, C], or of every sample, of the same memory."""
+    return _pixels(x).flatten(0, 1) if len(x.shape) == 4 else x
+
+
+def _like(features: Tensor, shape: Sequence[int]) -> Tensor:
+    return _image(features, shape) if len(shape) == 4 else features
+
+
 def _image(pixels: Tensor, shape: Sequence[int]) -> Tensor:
     """Return pixels, in any dense shape, as an image of a shape [N, C, H, W]."""
     n, c, h, w = shape
     return pixels.reshape([n, h, w, c]).transpose([0, 3, 1, 2])
-
-
-class _ChannelsLast(PyLayer):
-    @staticmethod
-    def forward(ctx, x):
-        return onednn.channels_last(x)
-
-    @staticmethod
-    def backward(ctx, g):
-        return g
-
-
-def in_memory_order(function: Callable[..., Tensor], *images: Tensor) -> Tensor:
-    """Apply a function that works element by element, without rearranging images that lie channels last.
-
-    Args:
-        function: Maps tensors of one shape to one of that shape.
-        *images: Of one shape.
-
-    Returns:
-        The same shape.
-    """
-    return along_channels(lambda *images_and_axis: function(*images_and_axis[:-1]), *images)
-
-
-def along_channels(function: Callable[..., Tensor], *images: Tensor) -> Tensor:
-    """Apply a function that works along channels, pixel by pixel, without rearranging what lies channels last.
-
-    Args:
-        function: Maps tensors of one shape, and the number of their channels' axis, to one of that shape.
-        *images: [N, C, ...], of one shape.
-
-    Returns:
-        The same shape.
-
-    Examples:
-        >>> import paddle
-        >>> from ppsci_gan import layers
-        >>> layers.along_channels(lambda x, axis: x.cumsum(axis), paddle.ones([1, 3, 1, 1])).flatten().tolist()
-        [1.0, 2.0, 3.0]
-    """
-    if len(images[0].shape) != 4 or not _by_onednn(*images) or all(x.is_contiguous() for x in images):
-        return function(*images, 1)
-    lying = (x if onednn.lies_channels_last(x) else _ChannelsLast.apply(x) for x in images)
-    return function(*(x.transpose([0, 2, 3, 1]) for x in lying), 3).transpose([0, 3, 1, 2])

@@ -128,7 +128,8 @@ def sample_norm(x: Tensor) -> Tensor:
         >>> sample_norm(paddle.to_tensor([[3.0, 4.0], [0.0, 0.0]])).tolist()
         [5.0, 0.0]
     """
-    square = (x.reshape([x.shape[0], -1]) ** 2).sum(axis=1)
+    x = x.reshape([x.shape[0], -1])
+    square = (x * x).sum(axis=1)
     positive = square > 0
     # The square root's derivative at zero is infinite, so zeros take a detour around it.
     root = paddle.sqrt(paddle.where(positive, square, paddle.ones_like(square)))

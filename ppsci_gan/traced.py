@@ -22,6 +22,7 @@ from ppsci_gan import layers
 from ppsci_gan.errors import InputError
 
 _numbers = itertools.count()
+Scaled = tuple[Tensor, Tensor]  # weights and bias, by which a layer computes in place of its own
 
 
 class Traced:
@@ -88,75 +89,55 @@ class Traced:
         )
 
 
-def linear(layer: layers.Linear, x: Traced | Tensor, slope: float | None = None) -> Traced | Tensor:
-    """Apply a linear layer.
+def linear(
+    layer: layers.Linear, x: Traced | Tensor, slope: float | None = None, scaled: Scaled | None = None
+) -> Traced | Tensor:
+    """Apply a linear layer; its pullback is the product with the transposed weights.
 
     Args:
         layer: The layer.
         x: [N, in_features].
         slope: Of a rectifier behind it, for negative values: 0 of an ordinary one, None for none.
+        scaled: Weights and bias in place of the layer's own.
 
     Returns:
         [N, out_features], traced where ``x`` is.
     """
-    y = layer(_value(x)) if slope is None else layer(_value(x), slope)
-    if not isinstance(x, Traced):
-        return y
-
-    def pullback(g: Tensor) -> Tensor:
-        g = g if slope is None else layers.rectifier_gradient(g, y, slope)
-        return paddle.matmul(g, layer.weight, transpose_y=True)
-
-    return Traced(y, (x, pullback))
+    weight, bias = scaled or (layer.weight, layer.bias)
+    y = layers.linear(_value(x), weight, bias, slope)
+    return _with_pullback(x, y, slope, lambda g: paddle.matmul(g, weight, transpose_y=True))
 
 
-def conv2d(layer: layers.Conv2D, x: Traced | Tensor, slope: float | None = None) -> Traced | Tensor:
+def conv2d(
+    layer: layers.Conv2D, x: Traced | Tensor, slope: float | None = None, scaled: Scaled | None = None
+) -> Traced | Tensor:
     """Apply a convolution; its pullback is the transposed convolution with the same weights.
 
     Args:
         layer: The layer, without dilation and groups; channels first.
         x: [N, C, H, W].
-        slope: Of a rectifier behind it, for negative values: 0 of an ordinary one, None for none.
+        slope: As for ``linear``.
+        scaled: Likewise.
 
     Returns:
         [N, C', H', W'], traced where ``x`` is.
     """
-    y = layer(_value(x)) if slope is None else layer(_value(x), slope)
-    return _with_pullback(layer, layer.weight, slope, x, y)
-
-
-def scaled_conv2d(
-    layer: nn.Conv2D, x: Traced | Tensor, scale: float, bias: Tensor, slope: float | None = None
-) -> Traced | Tensor:
-    """Apply a convolution with its weights times a number.
-
-    Args:
-        layer: The layer, without bias, dilation and groups; channels first.
-        x: [N, C, H, W].
-        scale: The number.
-        bias: [C'], which is not scaled.
-        slope: As for ``conv2d``.
-
-    Returns:
-        [N, C', H', W'], traced where ``x`` is.
-    """
-    weight = layer.weight * scale
+    weight, bias = scaled or (layer.weight, layer.bias)
     y = layers.conv2d(_value(x), weight, bias, layer._stride, layer._padding, slope)
-    return _with_pullback(layer, weight, slope, x, y)
+    size = x.shape[2:]
+    return _with_pullback(
+        x, y, slope, lambda g: layers.input_gradient_of_conv2d(g, weight, layer._stride, layer._padding, size)
+    )
 
 
 def _with_pullback(
-    layer: nn.Conv2D, weight: Tensor, slope: float | None, x: Traced | Tensor, y: Tensor
+    x: Traced | Tensor, y: Tensor, slope: float | None, pullback: Callable[[Tensor], Tensor]
 ) -> Traced | Tensor:
     if not isinstance(x, Traced):
         return y
-
-    def pullback(g: Tensor) -> Tensor:
-        if slope is not None:
-            g = layers.rectifier_gradient(g, y, slope)
-        return layers.input_gradient_of_conv2d(g, weight, layer._stride, layer._padding, x.shape[2:])
-
-    return Traced(y, (x, pullback))
+    if slope is None:
+        return Traced(y, (x, pullback))
+    return Traced(y, (x, lambda g: pullback(layers.rectifier_gradient(g, y, slope))))
 
 
 def relu(x: Traced | Tensor) -> Traced | Tensor:

@@ -56,7 +56,6 @@ FUNCTIONS = {
     "repetition, pooling": (lambda x: layers.avg_pool2d(layers.upsample2d(x, 2), 2),),
     "pooling": (lambda x: layers.avg_pool2d(x[:, :, :8, :6], 2),),
     "fork": (lambda x: layers.add(*(layers.relu(part) for part in layers.fork(layers.upsample2d(x)))),),
-    "along channels": (lambda x: layers.along_channels(lambda x, axis: x / x.norm(axis=axis, keepdim=True), x),),
     "some other operation": (lambda x: layers.upsample2d(x).reshape([2, -1]).tanh(),),
 }
 

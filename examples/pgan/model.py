@@ -37,14 +37,14 @@ class Equalized(nn.Layer):
     Adam's steps do not depend on a gradient's size, so that all weights then learn at the same speed.
 
     Args:
-        layer: ``nn.Linear`` or ``nn.Conv2D`` without bias.
+        layer: ``layers.Linear`` or ``layers.Conv2D`` without bias.
         gain: Of the initialisation.
         scale_bias: Whether the bias, too, is scaled, as in pytorch_GAN_zoo and MindSpore's port; the paper does not.
 
     Examples:
         >>> import paddle
-        >>> from paddle import nn
-        >>> layer = Equalized(nn.Linear(100, 2, bias_attr=False), gain=1.0)
+        >>> from ppsci_gan import layers
+        >>> layer = Equalized(layers.Linear(100, 2, bias_attr=False), gain=1.0)
         >>> round(layer.scale, 3), tuple(layer(paddle.ones([3, 100])).shape)
         (0.1, (3, 2))
     """
@@ -61,15 +61,13 @@ class Equalized(nn.Layer):
 
     def forward(self, x: Tensor, slope: float | None = None) -> Tensor:
         bias = self.bias * self.scale if self.scale_bias else self.bias
-        if isinstance(self.layer, nn.Conv2D):
-            return traced.scaled_conv2d(self.layer, x, self.scale, bias, slope)
-        h = traced.linear(self.layer, x) * self.scale + bias
-        return h if slope is None else traced.leaky_relu(h, slope)
+        compute = traced.conv2d if isinstance(self.layer, nn.Conv2D) else traced.linear
+        return compute(self.layer, x, slope, (self.layer.weight * self.scale, bias))
 
 
 def pixel_norm(x: Tensor) -> Tensor:
     """Scale the features of every pixel to mean square 1 (section 4.2)."""
-    return layers.along_channels(lambda x, axis: x / paddle.sqrt((x * x).mean(axis=axis, keepdim=True) + EPSILON), x)
+    return layers.pixel_norm(x, EPSILON)
 
 
 def minibatch_stddev(x: Tensor) -> Tensor:
@@ -79,10 +77,10 @@ def minibatch_stddev(x: Tensor) -> Tensor:
     """
     n, c, h, w = x.shape
     size = GROUP if n % GROUP == 0 else n
-    grouped = x.reshape([size, n // size, c, h, w])
+    grouped = x.reshape([size, n // size * c * h * w])
     centred = grouped - grouped.mean([0], keepdim=True)
-    deviation = traced.sqrt((centred * centred).mean([0]) + EPSILON).mean([1, 2, 3])
-    everywhere = deviation.reshape([1, -1, 1, 1, 1]) + paddle.zeros([size, n // size, 1, h, w], x.dtype)
+    deviation = traced.sqrt((centred * centred).mean([0]) + EPSILON).reshape([n // size, c * h * w]).mean([1])
+    everywhere = deviation.reshape([1, -1, 1]) + paddle.zeros([size, n // size, h * w], x.dtype)
     return traced.concat([x, everywhere.reshape([n, 1, h, w])], axis=1)
 
 
@@ -203,7 +201,7 @@ class PganGenerator(Growing, players.Generator):
             layer = layers.Conv2D(inputs, outputs, size, padding=size // 2, bias_attr=False)
             return Equalized(layer, gain, scale_bias)
 
-        first = nn.Linear(latent_dim + self.label_num, depths[0] * FIRST**2, bias_attr=False)
+        first = layers.Linear(latent_dim + self.label_num, depths[0] * FIRST**2, bias_attr=False)
         self.first = Equalized(first, RECTIFIED / 4, scale_bias)
         self.base = conv(depths[0], depths[0], 3)
         self.blocks = nn.LayerList(
@@ -277,7 +275,7 @@ class PganDiscriminator(Growing):
             return Equalized(layer, scale_bias=scale_bias)
 
         def linear(inputs: int, outputs: int, gain: float) -> Equalized:
-            return Equalized(nn.Linear(inputs, outputs, bias_attr=False), gain, scale_bias)
+            return Equalized(layers.Linear(inputs, outputs, bias_attr=False), gain, scale_bias)
 
         self.from_image = nn.LayerList([conv(channels, depth, 1) for depth in depths])
         self.blocks = nn.LayerList(

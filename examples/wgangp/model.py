@@ -475,7 +475,8 @@ class WganGpCifar10Discriminator(Player):
         for block in self.blocks:
             h = block(h)
         # Averaged over the image at 32x32, as it is at 64x64: the reference's two ways.
-        h = h.reshape([h.shape[0], -1]) if self.input else traced.relu(h).mean(axis=[2, 3])
+        h = h if self.input else traced.avg_pool2d(traced.relu(h), h.shape[2])
+        h = h.reshape([h.shape[0], -1])
         outputs = [traced.linear(self.output, h).squeeze(1)]
         if self.classify:
             outputs.append(traced.linear(self.classify, h))

@@ -9,6 +9,7 @@ HAIR = np.array([[20, 18, 16], [90, 56, 37], [184, 110, 50], [230, 200, 120], [1
 EYES = np.array([[60, 90, 160], [70, 120, 60], [80, 50, 30], [30, 30, 30]])
 PALETTES = {"skin": SKIN, "hair": HAIR, "eyes": EYES}
 SUPERSAMPLING = 4  # samples per pixel and direction, for smooth edges
+KEPT_BYTES = 2**28  # of drawn images
 
 
 def factors(num_samples: int, seed: int) -> dict[str, np.ndarray]:
@@ -43,7 +44,9 @@ def factors(num_samples: int, seed: int) -> dict[str, np.ndarray]:
 
 
 class Faces:
-    """Faces that are drawn when they are asked for: an array of images, of which only the factors are in memory.
+    """Faces that are drawn when they are first asked for: an array of images.
+
+    Up to ``KEPT_BYTES`` they are kept then; of more, only the factors are in memory.
 
     Args:
         given: As ``factors`` returns them.
@@ -58,12 +61,23 @@ class Faces:
 
     def __init__(self, given: dict[str, np.ndarray], resolution: int):
         self.given, self.resolution = given, resolution
+        count, size = len(self), 3 * resolution**2
+        self.kept = np.empty([count, 3, resolution, resolution], np.uint8) if count * size <= KEPT_BYTES else None
+        self.is_drawn = np.zeros(count, bool)
 
     def __len__(self) -> int:
         return len(self.given["skin"])
 
     def __getitem__(self, indices) -> np.ndarray:
         """Return uint8 [N, 3, resolution, resolution]."""
+        if self.kept is None:
+            return self._draw(indices)
+        missing = np.arange(len(self))[indices]
+        missing = missing[~self.is_drawn[missing]]
+        self.kept[missing], self.is_drawn[missing] = self._draw(missing), True
+        return self.kept[indices]
+
+    def _draw(self, indices) -> np.ndarray:
         return draw({name: value[indices] for name, value in self.given.items()}, self.resolution)
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
