@@ -663,15 +663,15 @@ def layer_norm2d(x: Tensor, scale: Tensor, offset: Tensor, epsilon: float) -> tu
     """
     if _by_onednn(x, scale, offset):
         return _LayerNorm.apply(x, scale, offset, epsilon)
-    # Of elementary operations, for derivatives of any order. In rows: over several axes, Paddle's gradient of a mean
+    # Of elementary operations, for derivatives of any order, which flatten() has not. In rows: over several axes, Paddle's gradient of a mean
     # and its broadcasting take several times as long.
-    rows = x.flatten(1)
+    rows = x.reshape([x.shape[0], -1])
     mean = rows.mean(axis=[1], keepdim=True)
     centred = rows - mean
     variance = (centred * centred).mean(axis=[1], keepdim=True)
     y = (centred / paddle.sqrt(variance + epsilon)).reshape([x.shape[0], x.shape[1], -1])
-    y = y * scale.flatten(1) + offset.flatten(1)
-    return y.reshape(x.shape), mean.flatten(), variance.flatten()
+    y = y * scale.reshape([-1, 1]) + offset.reshape([-1, 1])
+    return y.reshape(x.shape), mean.reshape([-1]), variance.reshape([-1])
 
 
 def layer_norm2d_gradient(
@@ -693,8 +693,8 @@ def layer_norm2d_gradient(
     if _by_onednn(g, x, scale):
         return _LayerNormGradient.apply(g, x, scale, mean.detach(), variance.detach(), epsilon)
     deviation = paddle.sqrt(variance + epsilon).unsqueeze(1)
-    normalized = (x.flatten(1) - mean.unsqueeze(1)) / deviation
-    g = (g.reshape([g.shape[0], g.shape[1], -1]) * scale.flatten(1)).flatten(1)
+    normalized = (x.reshape([x.shape[0], -1]) - mean.unsqueeze(1)) / deviation
+    g = (g.reshape([g.shape[0], g.shape[1], -1]) * scale.reshape([-1, 1])).reshape(normalized.shape)
     along = (g * normalized).mean(axis=[1], keepdim=True)
     return ((g - g.mean(axis=[1], keepdim=True) - normalized * along) / deviation).reshape(x.shape)
 

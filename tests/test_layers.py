@@ -140,6 +140,21 @@ def test_layer_normalisation_and_its_pullback_are_derivatives(kernels):
     assert float((x.grad * direction).sum()) == pytest.approx(float(expected), rel=1e-2, abs=1e-3)
 
 
+def test_layer_normalisation_by_paddles_kernels_can_be_differentiated_twice():
+    layer, x, weight = layers.LayerNorm2D(3), paddle.randn([2, 3, 4, 4]), paddle.randn([2, 3, 4, 4])
+    layer.scale.set_value(paddle.randn([3, 1, 1]))
+    found = []
+    for explicit in (True, False):
+        paddle.seed(0)
+        penalty = losses.gradient_penalty(
+            lambda x: (traced.layer_norm2d(layer, x) * weight).mean([1, 2, 3]), x, x + 1, explicit=explicit
+        )
+        penalty.backward()
+        found.append(paddle.concat([penalty.reshape([1]), layer.scale.grad.reshape([-1])]))
+        layer.clear_gradients()
+    assert paddle.allclose(*found, rtol=1e-4, atol=1e-5)
+
+
 @needs_onednn
 @pytest.mark.parametrize(
     "forward",
