@@ -802,7 +802,7 @@ class _Modulate(PyLayer):
     def forward(ctx, x, scale, offset):
         ctx.save_for_backward(x, scale)
         ctx.needed = [_needs(argument) for argument in (x, scale, offset)]
-        ones = paddle.ones([x.shape[0], x.shape[2] * x.shape[3], 1])
+        ones = onednn.ones([x.shape[0], x.shape[2] * x.shape[3], 1])
         scale, offset = (paddle.matmul(ones, value.unsqueeze(1)) for value in (scale, offset))
         return _image(_pixels(x) * scale + offset, x.shape)
 
@@ -810,7 +810,7 @@ class _Modulate(PyLayer):
     def backward(ctx, g):
         x, scale = ctx.saved_tensor()
         shape, g, x = x.shape, _pixels(g), _pixels(x)
-        ones = paddle.ones([shape[0], 1, g.shape[1]])
+        ones = onednn.ones([shape[0], 1, g.shape[1]])
         of_scale, of_offset = (paddle.matmul(ones, value).squeeze(1) for value in (g * x, g))
         scale = paddle.matmul(ones, scale.unsqueeze(1), transpose_x=True)
         gradients = _image(g * scale, shape), of_scale, of_offset
@@ -821,7 +821,7 @@ class _PixelNorm(PyLayer):
     @staticmethod
     def forward(ctx, x, epsilon):
         rows = _features(x)
-        ones = paddle.ones([rows.shape[1], 1])
+        ones = onednn.ones([rows.shape[1], 1])
         mean_square = paddle.matmul(rows * rows, ones) / rows.shape[1]
         factor = paddle.matmul(1 / paddle.sqrt(mean_square + epsilon), ones, transpose_y=True)
         y = rows * factor
@@ -832,7 +832,7 @@ class _PixelNorm(PyLayer):
     def backward(ctx, g):
         y, factor = ctx.saved_tensor()
         rows = _features(g)
-        ones = paddle.ones([rows.shape[1], 1])
+        ones = onednn.ones([rows.shape[1], 1])
         along = paddle.matmul(paddle.matmul(rows * y, ones) / rows.shape[1], ones, transpose_y=True)
         return _like((rows - y * along) * factor, g.shape)
 
@@ -874,9 +874,9 @@ class _LayerNormGradient(PyLayer):
         g, x, scale, mean, variance, y = ctx.saved_tensor()
         epsilon, shape, needed = ctx.settings
         channels, width = x.shape[1], x.size // x.shape[0]
-        v = onednn.layer_norm_gradient(u, x, paddle.ones([channels]), mean, variance, epsilon)[0]
+        v = onednn.layer_norm_gradient(u, x, onednn.ones([channels]), mean, variance, epsilon)[0]
         u, v, g, x, y = (_pixels(image).flatten(1) for image in (u, v, g, x, y))
-        in_a_row, in_a_column = paddle.ones([1, width]), paddle.ones([u.shape[0], 1])
+        in_a_row, in_a_column = onednn.ones([1, width]), onednn.ones([u.shape[0], 1])
         scale_of_pixels = paddle.matmul(in_a_column, onednn.for_pixels(scale, width // channels).unsqueeze(0))
         scaled = g * scale_of_pixels
 
