@@ -12,7 +12,6 @@ gradient written out (``ppsci_gan.traced``), or Paddle's kernels: ``with layers.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -390,7 +389,7 @@ class Linear(nn.Linear):
 
 
 class _Linear(PyLayer):
-    """Its gain over Paddle's is in the bias: adding it to every row, and summing its gradient over them, take longer."""
+    """What it gains over Paddle's is the bias's: adding it to every row, and summing its gradient over rows."""
 
     @staticmethod
     def forward(ctx, x, weight, bias, slope):
@@ -663,8 +662,8 @@ def layer_norm2d(x: Tensor, scale: Tensor, offset: Tensor, epsilon: float) -> tu
     """
     if _by_onednn(x, scale, offset):
         return _LayerNorm.apply(x, scale, offset, epsilon)
-    # Of elementary operations, for derivatives of any order, which flatten() has not. In rows: over several axes, Paddle's gradient of a mean
-    # and its broadcasting take several times as long.
+    # Of elementary operations, for derivatives of any order, which flatten() has not. In rows: over several axes,
+    # Paddle's gradient of a mean and its broadcasting take several times as long.
     rows = x.reshape([x.shape[0], -1])
     mean = rows.mean(axis=[1], keepdim=True)
     centred = rows - mean

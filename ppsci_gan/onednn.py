@@ -399,8 +399,10 @@ def _doubling(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry
 
 @functools.lru_cache
 def _taps(size: int, padding: int) -> tuple[Tensor, int, int]:
-    """Return which taps of a kernel the even and the odd pixels see, the absent one after the last, and the zeros
-    before and behind the image that they then reach."""
+    """Return which taps of a kernel even and odd pixels see, and the zeros before and behind that they reach.
+
+    An absent one is that after the last.
+    """
     before, behind = (size - 1 - padding + 1) // 2, (1 + padding) // 2
     found = [pixel + padding - 2 * step for pixel in (0, 1) for step in range(-before, behind + 1)]
     return paddle.to_tensor([tap if 0 <= tap < size else size for tap in found], place=_CPU), before, behind

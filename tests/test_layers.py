@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import paddle
 import pytest
 from paddle import nn
@@ -95,6 +96,20 @@ def test_gradients_at_zero_are_those_of_paddles_kernels():
 )
 def test_pullback_of_a_convolution_is_differentiable(function):
     assert_same(function, paddle.randn([2, 4, 5, 4]), paddle.randn([4, 6, 5, 5]))
+
+
+@pytest.mark.parametrize("kernels", [pytest.param("onednn", marks=needs_onednn), "paddle"])
+@pytest.mark.parametrize("amplitude", [1.0, 1e-3, 0.0])  # the small ones see the epsilon
+def test_layer_normalisation_agrees_with_numpy(kernels, amplitude):
+    layers.choose_kernels(kernels)
+    random = np.random.default_rng(0)
+    norm, x = layers.LayerNorm2D(3), amplitude * random.standard_normal((2, 3, 4, 4)).astype(np.float32)
+    scale, offset = random.standard_normal((2, 3, 1, 1)).astype(np.float32)
+    norm.scale.set_value(paddle.to_tensor(scale))
+    norm.offset.set_value(paddle.to_tensor(offset))
+    mean, variance = (f(x, axis=(1, 2, 3), keepdims=True) for f in (np.mean, np.var))
+    expected = (x - mean) / np.sqrt(variance + 1e-5) * scale + offset
+    np.testing.assert_allclose(norm(paddle.to_tensor(x)).numpy(), expected, rtol=1e-4, atol=1e-5)
 
 
 @needs_onednn

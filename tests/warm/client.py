@@ -11,6 +11,7 @@ import sys
 import time
 
 PATIENCE = 120  # seconds for the server to have imported everything
+PASSED_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
 def connect(address: str) -> socket.socket:
@@ -28,6 +29,8 @@ def connect(address: str) -> socket.socket:
 
 
 def main(address: str, *arguments: str) -> None:
+    # Until it is known who is to get them: the program may have begun, and be sent a signal, before its number is read.
+    signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
     connection = connect(address)
     request = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}
     content = json.dumps(request).encode()
@@ -35,8 +38,9 @@ def main(address: str, *arguments: str) -> None:
     connection.sendall(content)
     with connection.makefile() as answers:
         program = int(answers.readline())
-        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        for number in PASSED_ON:
             signal.signal(number, lambda number, _: os.kill(program, number))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
         code = int(answers.readline())
     if code < 0:  # ended by a signal
         if -code != signal.SIGKILL:
