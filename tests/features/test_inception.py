@@ -81,6 +81,34 @@ def test_equals_torch_fidelity(tmp_path, zipped):
             _assert_close(mine, other.numpy())
 
 
+@pytest.mark.usefixtures("torch_fidelity")
+def test_equals_torch_fidelity_with_statistics_of_real_activations(tmp_path):
+    """What docs/scores.md says of the agreement; ``pytest -rP`` shows the figures.
+
+    Where the running statistics are those of the activations, as training leaves them, images differ in all layers,
+    and so does rounding: torch-fidelity's own outputs are as far from its outputs in float64.
+    """
+    torch = pytest.importorskip("torch")
+    theirs = REFERENCES["torch_fidelity_inception"]()
+    theirs.load_state_dict({name: torch.tensor(value) for name, value in REFERENCES["inception_weights"]().items()})
+    normalisations = [module for module in theirs.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    for module in normalisations:
+        module.reset_running_stats()
+        module.momentum = None  # a plain mean
+        module.train()
+    theirs(torch.from_numpy(np.concatenate(REFERENCES["image_pairs"]((8, 3, 64, 64)))))
+    theirs.eval()
+    torch.save(theirs.state_dict(), tmp_path / "weights.pth")
+    ours = inception.load(str(tmp_path / "weights.pth"))
+    for size in [(32, 32), (64, 48)]:
+        images = np.concatenate([REFERENCES["inception_images"](*size), REFERENCES["image_pairs"]((2, 3, *size))[0]])
+        for name, mine, other in zip(("features", "logits"), _outputs(ours, images), theirs(torch.from_numpy(images))):
+            other = other.numpy()
+            difference = np.sqrt(np.mean((mine - other) ** 2)) / other.std()
+            print(f"{name} of {size}: {difference:.1e} of their spread, root mean square")
+            assert difference < 1e-4
+
+
 def test_grey_images_are_three_equal_channels(network):
     grey = REFERENCES["inception_images"](28, 28)[:, :1]
     np.testing.assert_array_equal(_outputs(network, grey)[0], _outputs(network, np.repeat(grey, 3, axis=1))[0])
