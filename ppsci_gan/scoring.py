@@ -29,6 +29,17 @@ NETWORK_FAMILIES = {
 PIXEL_FAMILIES = {"ms_ssim": {"ms_ssim": False}, "sliced_wasserstein": {"sliced_wasserstein": False}}
 FAMILIES = {**NETWORK_FAMILIES, **PIXEL_FAMILIES}
 _OF_NEIGHBOURS = (*NETWORK_FAMILIES["precision_recall"], *NETWORK_FAMILIES["density_coverage"])
+# Of two-dimensional points. The spread of the modes is not among them: neither more nor less of it is better.
+POINT_SCORES_WITHOUT_MODES = {"coverage": True, "sliced_wasserstein": False}
+POINT_SCORES = {
+    "modes": True,
+    "high_quality": True,
+    "least_mode_share": True,
+    "mode_offset": False,
+    "sliced_wasserstein": False,
+    "sliced_wasserstein_within": False,
+    "mode_distance": False,
+}
 WITHOUT_REAL = ("score", "ms_ssim")  # need no images to compare with
 TITLES = {
     "inception.score": "Inception Score",
@@ -302,7 +313,8 @@ def higher_is_better(name: str) -> bool:
         >>> higher_is_better("inception.score"), higher_is_better("inception.frechet_distance")
         (True, False)
     """
-    directions = {key: higher for family in FAMILIES.values() for key, higher in family.items()}
+    of_images = {key: higher for family in FAMILIES.values() for key, higher in family.items()}
+    directions = {**of_images, **POINT_SCORES_WITHOUT_MODES, **POINT_SCORES}
     key = name.split(".")[-1]
     return directions.get(key, key.startswith("accuracy"))
 

@@ -114,8 +114,9 @@ def coverage(real: np.ndarray, fake: np.ndarray, k: int = 5) -> float:
         0.0
     """
     real, fake = _check(real, fake)
-    inside = _inside(fake, real, _radii("real", real, k), np.less)
-    return float(np.logical_or.reduce([part.any(axis=0) for part in inside]).mean())
+    nearest = NearestNeighbors(n_neighbors=1).fit(fake).kneighbors(real, return_distance=False)[:, 0]
+    to_nearest = _squared_distances(real, fake, np.arange(len(real)), nearest)
+    return float(np.mean(to_nearest < _radii("real", real, k)))
 
 
 def _check(real: np.ndarray, fake: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
