@@ -156,9 +156,10 @@ def _inside(
 
     def decide(squared: np.ndarray, start: int) -> np.ndarray:
         # What rounding might decide is computed again, as the radii are, so that equal distances are equal numbers.
-        rows, columns = np.nonzero(np.abs(squared - radii) <= rounding)
-        squared[rows, columns] = _squared_distances(points, centres, rows + start, columns)
-        return within(squared, radii)
+        inside = within(squared, radii + rounding)
+        rows, columns = np.nonzero(inside ^ within(squared, radii - rounding))
+        inside[rows, columns] = within(_squared_distances(points, centres, rows + start, columns), radii[columns])
+        return inside
 
     return pairwise_distances_chunked(points, centres, reduce_func=decide, working_memory=256, squared=True)
 
