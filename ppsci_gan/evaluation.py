@@ -169,16 +169,24 @@ class ImageEvaluation:
 
         Args:
             groups: The scores, by scorer and key.
-            **common: What all scores share besides the number of samples, such as the generator's weights.
+            **common: What all scores share, such as the generator's weights.
         """
-        common = {"samples": self.num_samples, **common}
-        if self.held_out is not None:
-            common["held_out"] = f"{min(self.num_samples, len(self.held_out.data))} of {self.held_out.name}"
         return {
-            f"{scorer.name}.{key}": {**scoring.describe(f"{scorer.name}.{key}"), **common, **scorer.describe(key)}
+            f"{scorer.name}.{key}": {
+                **scoring.describe(f"{scorer.name}.{key}"),
+                **common,
+                **self._held_out_protocol(scorer, key),
+                **scorer.describe(key, self.num_samples),
+            }
             for scorer in self.scorers
             for key in main_keys(groups[scorer.name])
         }
+
+    def _held_out_protocol(self, scorer: Scorer, key: str) -> dict[str, str]:
+        if self.held_out is None:
+            return {}
+        number = scorer.num_compared(key, min(self.num_samples, len(self.held_out.data)))
+        return {"held_out": f"{number} of {self.held_out.name}"}
 
 
 def to_images(samples: paddle.Tensor, image_shape: tuple[int, int, int], low: float) -> paddle.Tensor:

@@ -28,6 +28,18 @@ NETWORK_FAMILIES = {
 }
 PIXEL_FAMILIES = {"ms_ssim": {"ms_ssim": False}, "sliced_wasserstein": {"sliced_wasserstein": False}}
 FAMILIES = {**NETWORK_FAMILIES, **PIXEL_FAMILIES}
+_OF_NEIGHBOURS = (*NETWORK_FAMILIES["precision_recall"], *NETWORK_FAMILIES["density_coverage"])
+# Of two-dimensional points. The spread of the modes is not among them: neither more nor less of it is better.
+POINT_SCORES_WITHOUT_MODES = {"coverage": True, "sliced_wasserstein": False}
+POINT_SCORES = {
+    "modes": True,
+    "high_quality": True,
+    "least_mode_share": True,
+    "mode_offset": False,
+    "sliced_wasserstein": False,
+    "sliced_wasserstein_within": False,
+    "mode_distance": False,
+}
 WITHOUT_REAL = ("score", "ms_ssim")  # need no images to compare with
 TITLES = {
     "inception.score": "Inception Score",
@@ -156,19 +168,34 @@ class NetworkScorer:
                 values[f"frechet_distance_class_{label}"] = distance
         return values
 
-    def describe(self, key: str) -> dict[str, Any]:
-        """Return the protocol of one of the scores, by key."""
+    def num_compared(self, key: str, num_samples: int) -> int:
+        """Return how many of so many generated images a score is of.
+
+        Args:
+            key: Of the score.
+            num_samples: Images that are given.
+        """
+        return self._num_neighbour_samples(num_samples) if key in _OF_NEIGHBOURS else num_samples
+
+    def describe(self, key: str, num_samples: int) -> dict[str, Any]:
+        """Return the protocol of one of the scores.
+
+        Args:
+            key: Of the score.
+            num_samples: Images that are scored.
+        """
         p = self.protocol
+        number = self.num_compared(key, num_samples)
         own = {
             "score": {"splits": p.splits, "seed": p.seed},
             "kernel_distance": {"subsets": p.subsets, "subset_size": p.subset_size, "seed": p.seed},
-            "precision": {"neighbours": p.precision_neighbours, "at_most": p.max_neighbour_samples, "seed": p.seed},
-            "density": {"neighbours": p.coverage_neighbours, "at_most": p.max_neighbour_samples, "seed": p.seed},
+            "precision": {"real_samples": number, "neighbours": p.precision_neighbours, "seed": p.seed},
+            "density": {"real_samples": number, "neighbours": p.coverage_neighbours, "seed": p.seed},
         }
         own["recall"], own["coverage"] = own["precision"], own["density"]
         alone = key == "score" or key.startswith("accuracy")
         compared = {} if alone else {"real": self.real.name, "real_samples": len(self.real.data)}
-        return {**self.extractor.protocol, **compared, **own.get(key, {})}
+        return {"samples": number, **self.extractor.protocol, **compared, **own.get(key, {})}
 
     def _score(self, features: np.ndarray) -> dict[str, float]:
         probabilities = self.extractor.probabilities(features)
@@ -193,8 +220,11 @@ class NetworkScorer:
 
     def _neighbour_samples(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Equally many real and generated features, chosen at random: data may be sorted by class."""
-        number = min(len(features), len(self.real_features), self.protocol.max_neighbour_samples)
+        number = self._num_neighbour_samples(len(features))
         return tuple(_choose(array, number, self.protocol.seed) for array in (self.real_features, features))
+
+    def _num_neighbour_samples(self, num_samples: int) -> int:
+        return min(num_samples, len(self.real.data), self.protocol.max_neighbour_samples)
 
 
 class PixelScorer:
@@ -230,22 +260,43 @@ class PixelScorer:
         """
         values = {}
         if "ms_ssim" in self.families:
-            pairs = min(self.protocol.max_pairs, len(images.data))
+            pairs = self._num_pairs(len(images.data))
             values["ms_ssim"] = similarity_within(images.data, images.labels, pairs, self.protocol.seed)
         if "sliced_wasserstein" in self.families:
-            number = min(len(images.data), len(self.real.data), self.protocol.max_patch_images)
+            number = self._num_patch_images(len(images.data))
             pair = (_choose(array, number, self.protocol.seed) for array in (self.real.data, images.data))
             levels = metrics.laplacian_swd(*pair, self.protocol.seed)
             values.update({f"sliced_wasserstein_{size}": value for size, value in levels.items()})
             values["sliced_wasserstein"] = float(np.mean(list(levels.values())))
         return values
 
-    def describe(self, key: str) -> dict[str, Any]:
-        """Return the protocol of one of the scores, by key."""
-        p = self.protocol
+    def num_compared(self, key: str, num_samples: int) -> int:
+        """Return how many of so many generated images a score is of.
+
+        Args:
+            key: Of the score.
+            num_samples: Images that are given.
+        """
+        return num_samples if key == "ms_ssim" else self._num_patch_images(num_samples)
+
+    def describe(self, key: str, num_samples: int) -> dict[str, Any]:
+        """Return the protocol of one of the scores.
+
+        Args:
+            key: Of the score.
+            num_samples: Images that are scored.
+        """
+        number, seed = self.num_compared(key, num_samples), self.protocol.seed
         if key == "ms_ssim":
-            return {"pairs_at_most": p.max_pairs, "seed": p.seed}
-        return {"real": self.real.name, "images_at_most": p.max_patch_images, "patches": "128 of 7 x 7", "seed": p.seed}
+            return {"samples": number, "pairs": self._num_pairs(num_samples), "seed": seed}
+        real = {"real": self.real.name, "real_samples": number}
+        return {"samples": number, **real, "patches": "128 of 7 x 7", "seed": seed}
+
+    def _num_pairs(self, num_samples: int) -> int:
+        return min(num_samples, self.protocol.max_pairs)
+
+    def _num_patch_images(self, num_samples: int) -> int:
+        return min(num_samples, len(self.real.data), self.protocol.max_patch_images)
 
 
 Scorer = NetworkScorer | PixelScorer
@@ -262,7 +313,8 @@ def higher_is_better(name: str) -> bool:
         >>> higher_is_better("inception.score"), higher_is_better("inception.frechet_distance")
         (True, False)
     """
-    directions = {key: higher for family in FAMILIES.values() for key, higher in family.items()}
+    of_images = {key: higher for family in FAMILIES.values() for key, higher in family.items()}
+    directions = {**of_images, **POINT_SCORES_WITHOUT_MODES, **POINT_SCORES}
     key = name.split(".")[-1]
     return directions.get(key, key.startswith("accuracy"))
 

@@ -7,6 +7,7 @@ import pytest
 from ppsci_gan import scoring
 from ppsci_gan.data.images import Images
 from ppsci_gan.errors import InputError
+from ppsci_gan.evaluation import ImageEvaluation
 from ppsci_gan.features.classifier import Classifier
 from ppsci_gan.features.extractor import Extractor
 from ppsci_gan.scoring import NetworkScorer
@@ -53,7 +54,7 @@ def test_every_key_of_a_family_is_computed(extractor):
         kind = NetworkScorer if family in scoring.NETWORK_FAMILIES else PixelScorer
         scorer = kind(*([extractor] if kind is NetworkScorer else []), [family], SMALL, blobs(0))
         assert set(keys) <= set(scorer(blobs(1)._replace(labels=None)))
-        assert all(scorer.describe(key) for key in keys)
+        assert all(scorer.describe(key, 100) for key in keys)
 
 
 def test_accuracy_is_of_the_classes_asked_for(extractor):
@@ -91,14 +92,64 @@ def test_without_real_images_there_are_the_scores_that_need_none(extractor):
 
 def test_protocol_says_what_decides_the_figure(extractor):
     scorer = NetworkScorer(extractor, list(scoring.FAMILIES), SMALL, blobs(0, name="blobs train"))
-    score, distance, kernel = (scorer.describe(key) for key in ("score", "frechet_distance", "kernel_distance"))
+    score, distance, kernel = (scorer.describe(key, 90) for key in ("score", "frechet_distance", "kernel_distance"))
     assert {"network": "classifier", "version": "random", "splits": 2, "seed": 2020}.items() <= score.items()
     assert "real" not in score
-    assert {"real": "blobs train", "real_samples": 100}.items() <= distance.items()
+    assert {"samples": 90, "real": "blobs train", "real_samples": 100}.items() <= distance.items()
     assert {"subsets": 5, "subset_size": 20}.items() <= kernel.items()
-    assert scorer.describe("recall")["neighbours"] == 3
-    assert scorer.describe("coverage")["neighbours"] == 5
+    assert scorer.describe("recall", 90)["neighbours"] == 3
+    assert scorer.describe("coverage", 90)["neighbours"] == 5
     assert len(score["network_sha256"]) == 64
+
+
+NEIGHBOURS = {"precision_recall": "recall", "density_coverage": "density"}
+
+
+@pytest.mark.parametrize(("num_samples", "num_real", "expected"), [(30, 100, 30), (90, 40, 40), (90, 100, 50)])
+def test_protocol_says_how_many_were_compared(extractor, monkeypatch, num_samples, num_real, expected):
+    # The fewer of both, at most SMALL.max_neighbour_samples: what the arithmetic is given.
+    given = {}
+
+    def counted(name):
+        original = getattr(scoring.metrics, name)
+
+        def score(real, fake, *rest):
+            given[name] = len(fake), len(real)
+            return original(real, fake, *rest)
+
+        return score
+
+    for name in ("precision_recall", "density", "coverage", "laplacian_swd"):
+        monkeypatch.setattr(scoring.metrics, name, counted(name))
+    real, images = blobs(0, num_real), blobs(1, num_samples)
+    few = SMALL._replace(max_patch_images=50)
+    network = NetworkScorer(extractor, list(NEIGHBOURS), few, real)
+    pixels = PixelScorer(["sliced_wasserstein"], few, real)
+    for scorer in (network, pixels):
+        scorer(images)
+    assert set(given.values()) == {(expected, expected)}
+    assert len(given) == 4
+    for scorer, keys in ((network, ["precision", *NEIGHBOURS.values(), "coverage"]), (pixels, ["sliced_wasserstein"])):
+        for key in [*keys, *(["sliced_wasserstein_28"] if scorer is pixels else [])]:
+            protocol = scorer.describe(key, num_samples)
+            assert (protocol["samples"], protocol["real_samples"]) == (expected, expected), key
+
+
+def test_protocol_says_how_many_pairs_were_compared():
+    scorer = PixelScorer(["ms_ssim"], SMALL._replace(max_pairs=60))
+    assert scorer.describe("ms_ssim", 100) == {"samples": 100, "pairs": 60, "seed": 2020}
+    assert scorer.describe("ms_ssim", 20) == {"samples": 20, "pairs": 20, "seed": 2020}
+
+
+def test_held_out_images_are_stamped_with_those_compared():
+    held_out = blobs(2, 60, name="blobs test")
+    families = ["ms_ssim", "sliced_wasserstein"]
+    evaluation = ImageEvaluation(families, 90, SMALL._replace(max_patch_images=50), blobs(0), held_out)
+    protocols = evaluation.protocols(evaluation.score(blobs(1, 90)), latent_seed=42)
+    assert protocols["pixels.ms_ssim"]["held_out"] == "60 of blobs test"
+    assert protocols["pixels.ms_ssim"]["samples"] == 90
+    assert protocols["pixels.sliced_wasserstein"]["held_out"] == "50 of blobs test"
+    assert protocols["pixels.sliced_wasserstein"]["samples"] == 50
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,16 @@ from ppsci.utils import logger
 from ppsci_gan import cli
 from ppsci_gan import latent
 from ppsci_gan import plots
+from ppsci_gan import scoring
 from ppsci_gan import weights
 from ppsci_gan.data import toy
+from ppsci_gan.errors import InputError
 from ppsci_gan.inference import GeneratorPredictor
 from ppsci_gan.inference import write_report
 from ppsci_gan.losses import WassersteinGP
+from ppsci_gan.metrics.mode_distance import mode_distance
 from ppsci_gan.metrics.modes import mode_scores
+from ppsci_gan.metrics.modes import mode_shapes
 from ppsci_gan.metrics.neighbours import coverage
 from ppsci_gan.metrics.report import report
 from ppsci_gan.metrics.sliced_wasserstein import sliced_wasserstein
@@ -33,21 +37,18 @@ from ppsci_gan.solver import Score
 
 # --8<-- [start:metric]
 def score_points(name: str):
-    """Return the metric of a data set: how well generated points match fresh real ones."""
+    """Return the metric of a data set: how well generated points match fresh real ones, and how well others do."""
+    modes = toy.modes(name)
+
+    def scores(points: np.ndarray, real: np.ndarray) -> dict[str, float]:
+        if modes is None:
+            return {"coverage": coverage(real, points), "sliced_wasserstein": sliced_wasserstein(real, points)}
+        return {**mode_scores(points, *modes), **mode_distance(real, points, *modes)}
 
     def metric(output_dict, label_dict):
-        fake = output_dict["fake_data"].numpy()
         real, other = label_dict["real_data"].numpy(), label_dict["other_real_data"].numpy()
-        values = {}
-        if toy.modes(name) is not None:
-            centres, sigma = toy.modes(name)
-            values.update(mode_scores(fake, centres, sigma))
-            values["high_quality_of_real"] = mode_scores(real, centres, sigma)["high_quality"]
-        else:
-            values["coverage"] = coverage(real, fake)
-            values["coverage_of_real"] = coverage(real, other)
-        values["sliced_wasserstein"] = sliced_wasserstein(real, fake)
-        values["sliced_wasserstein_of_real"] = sliced_wasserstein(real, other)
+        values = scores(output_dict["fake_data"].numpy(), real)
+        values.update({f"{key}_of_real": value for key, value in scores(other, real).items()})
         return values
 
     return metric
@@ -82,6 +83,17 @@ def build_validator(cfg: DictConfig, generator: WganGpToyGenerator):
 
 
 # --8<-- [end:validator]
+
+
+def best_score(cfg: DictConfig) -> Score:
+    """Return the score that chooses the best checkpoint: of a set without modes the distance over all points."""
+    name, known = cfg.TRAIN.best_score, scoring.POINT_SCORES
+    if toy.modes(cfg.DATA.name) is None:
+        name, known = name.replace("mode_distance", "sliced_wasserstein"), scoring.POINT_SCORES_WITHOUT_MODES
+    if name not in [f"points.{key}" for key in known]:
+        names = ", ".join(f"points.{key}" for key in known)
+        raise InputError(f"TRAIN.best_score={name} is not among the scores of DATA.name={cfg.DATA.name}: {names}.")
+    return Score(name, scoring.higher_is_better(name))
 
 
 # --8<-- [start:draw]
@@ -142,13 +154,12 @@ def train(cfg: DictConfig):
         Phase("critic", critic, optimizer_dis, critic_loss, batch_size, updates=cfg.TRAIN.n_critic),
         Phase("generator", generator, optimizer_gen, generator_loss, batch_size * cfg.TRAIN.gen_batch_multiple),
     ]
-    gaussians = toy.modes(cfg.DATA.name) is not None
     solver = AdversarialSolver(
         generator,
         phases,
         {constraint.name: constraint},
         validator=build_validator(cfg, generator),
-        score=Score("points.high_quality", True) if gaussians else Score("points.sliced_wasserstein", False),
+        score=best_score(cfg),
         draw=drawing_of(cfg, critic),
         cfg=cfg,
     )
@@ -172,7 +183,14 @@ def evaluate(cfg: DictConfig):
     _, scores = solver.eval()
     origin = weights.describe(cfg.EVAL.pretrained_gen_model_path, "generator")
     protocol = {"samples": cfg.EVAL.num_samples, "latent_seed": cfg.seed, "generator": origin}
-    report(scores, {"points": protocol}, osp.join(cfg.output_dir, "scores.json"))
+    protocols = {"points": protocol}
+    if toy.modes(cfg.DATA.name) is not None:  # beside the means over the modes, each mode's own
+        inputs = latent.fixed(generator, cfg.EVAL.num_samples, cfg.seed)
+        points = solver.predict(inputs, batch_size=cfg.EVAL.batch_size, return_numpy=True)["fake_data"]
+        shapes = mode_shapes(points, *toy.modes(cfg.DATA.name))
+        for key, shape in {"mode_spread": "spread", "mode_offset": "offset", "least_mode_share": "share"}.items():
+            protocols[f"points.{key}"] = {**protocol, "per_mode": shapes[shape].round(3).tolist()}
+    report(scores, protocols, osp.join(cfg.output_dir, "scores.json"))
     picture = osp.join(cfg.output_dir, "samples.png")
     solver.draw_samples(picture)
     logger.message(f"Picture: {picture}")

@@ -147,14 +147,18 @@ class Extractor:
 def load_inception(path: str) -> Extractor:
     """Return Inception of 2015-12-05, the network of the literature's scores.
 
+    The protocol says ``published`` where the file's SHA-256 does; other weights of the same network get a warning.
+
     Args:
         path: Its weights: ``.pth``, ``.safetensors`` or a URL; see ``ppsci_gan.features.inception``.
 
     Raises:
         InputError: There is no such file, or it holds another network's weights.
     """
-    protocol = {"version": "2015-12-05", "resize": f"{inception.INPUT_SIZE}, bilinear as TensorFlow 1"}
-    return Extractor("inception", inception.load(path), protocol, batch_size=32)
+    network = inception.load(path)
+    version = "2015-12-05, published" if network.published else "not the published weights"
+    protocol = {"version": version, "resize": f"{inception.INPUT_SIZE}, bilinear as TensorFlow 1"}
+    return Extractor("inception", network, protocol, batch_size=32)
 
 
 def load_classifier(path: str) -> Extractor:

@@ -7,13 +7,16 @@ of pytorch-fid and torch-fidelity.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import paddle
 import paddle.nn.functional as F
 from paddle import Tensor
 from paddle import nn
+from ppsci.utils import logger
 
 from ppsci_gan import layers
 from ppsci_gan import weights
@@ -38,6 +41,9 @@ class Inception(nn.Layer):
     Images are resized and scaled as in TensorFlow 1: bilinear, pixel i of the result taken at i * size / 299, without
     antialiasing; then (pixel - 128) / 128.
 
+    Attributes:
+        published: Whether the weights are those that the literature's scores are of; ``load`` says.
+
     Examples:
         >>> import paddle
         >>> from ppsci_gan.features.inception import Inception
@@ -46,6 +52,8 @@ class Inception(nn.Layer):
         >>> tuple(features.shape), tuple(inception.logits(features).shape)
         ((1, 2048), (1, 1008))
     """
+
+    published = False
 
     def __init__(self):
         super().__init__()
@@ -303,27 +311,43 @@ def convert(source: str, target: str) -> None:
     """
     network = load(source)
     arrays = {f"inception/{name}": value.numpy() for name, value in network.state_dict().items()}
-    weights.save_checkpoint(target, arrays, {"network": "inception-2015-12-05"})
+    origin = {"source_sha256": SHA256, "network_sha256": weights.digest(network)} if network.published else {}
+    weights.save_checkpoint(target, arrays, {"network": "inception", **origin})
 
 
 def load(path: str) -> Inception:
-    """Return the network with given weights.
+    """Return the network with given weights; ``published`` says whether they are the literature's.
 
     Args:
-        path: ``.pth`` of pytorch-fid or torch-fidelity, or what ``convert`` wrote, or the URL of one. What comes from
-            a published address is verified.
+        path: ``.pth`` of pytorch-fid or torch-fidelity, or what ``convert`` wrote, or the URL of one. Another file
+            than the published one gets a warning; from a published address it is refused.
 
     Raises:
         InputError: There is no such file, or it holds another network's weights.
     """
-    network = Inception()
+    network, source = Inception(), _with_checksum(path)
     try:
-        weights.load(network, _with_checksum(path), "EVAL.inception.weights", "inception")
+        weights.load(network, source, "EVAL.inception.weights", "inception")
     except InputError as error:
         raise InputError(f"{error}\nInception of 2015-12-05 is wanted here. {SOURCE}") from error
+    network.published = _is_published(weights.find(source), network)
+    if not network.published:
+        logger.warning(
+            f"{path} is not the published file of Inception's weights (SHA-256 {SHA256}), nor converted from it: its "
+            "scores do not compare with the literature's."
+        )
     return network.eval()
 
 
 def _with_checksum(path: str) -> str:
     # Not left to the user: Hydra takes no # in an override without quotes.
     return f"{path}#{SHA256}" if path in PUBLISHED else path
+
+
+def _is_published(file: Path, network: Inception) -> bool:
+    """By what is in the file, whatever its name: it is the published one, or what ``convert`` made of that."""
+    if file.suffix != ".safetensors":
+        return hashlib.sha256(file.read_bytes()).hexdigest() == SHA256
+    state = weights.read_checkpoint(file)[1]
+    # The second digest shows that the arrays are still those of the first.
+    return state.get("source_sha256") == SHA256 and state.get("network_sha256") == weights.digest(network)

@@ -4,6 +4,7 @@ from ppsci_gan.metrics.frechet import frechet_distance
 from ppsci_gan.metrics.inception_score import inception_score
 from ppsci_gan.metrics.kernel_distance import kernel_distance
 from ppsci_gan.metrics.laplacian import laplacian_swd
+from ppsci_gan.metrics.mode_distance import mode_distance
 from ppsci_gan.metrics.modes import mode_scores
 from ppsci_gan.metrics.ms_ssim import ms_ssim
 from ppsci_gan.metrics.neighbours import coverage
@@ -18,6 +19,7 @@ __all__ = [
     "inception_score",
     "kernel_distance",
     "laplacian_swd",
+    "mode_distance",
     "mode_scores",
     "ms_ssim",
     "precision_recall",

@@ -1,7 +1,8 @@
-"""How many modes of a Gaussian mixture the samples reach, and how many samples hit one."""
+"""Which modes of a Gaussian mixture the samples reach, how many samples hit one, and how well they fill it."""
 
 import numpy as np
 from scipy.spatial import cKDTree
+from scipy.stats import chi2
 
 from ppsci_gan.errors import InputError
 from ppsci_gan.metrics.points import check_points
@@ -11,12 +12,12 @@ from ppsci_gan.metrics.points import check_same_dimension
 def mode_scores(
     samples: np.ndarray, centres: np.ndarray, sigma: float, num_sigmas: float = 3.0
 ) -> dict[str, int | float]:
-    """Modes captured and share of high-quality samples.
+    """Modes captured, share of high-quality samples, and how the modes' shapes compare with the true ones.
 
     A sample is of high quality when it lies within ``num_sigmas`` standard deviations of its nearest centre; a mode is
     captured when it has at least one such sample. This is the protocol of VEEGAN (Srivastava et al. 2017,
     https://arxiv.org/abs/1705.07761). Real samples of a two-dimensional mixture do not reach 1 either: within three
-    sigma lie 1 - exp(-4.5) = 98.9 % of them.
+    sigma lie 1 - exp(-4.5) = 98.9 % of them. Samples that all sit on the centres do, so that the shapes belong to it.
 
     Args:
         samples: Points [N, D], in the unit of the centres.
@@ -26,8 +27,9 @@ def mode_scores(
 
     Returns:
         ``modes``, the number of modes captured, from 0 to K; ``high_quality``, the share of high-quality samples, from
-        0 to 1; ``least_mode_share``, the number of high-quality samples of the rarest mode over the number it would
-        have if all modes had the same, from 0 (a mode is missing) to 1 (perfect balance).
+        0 to 1; ``least_mode_share``, the least of ``mode_shapes``' shares, from 0 (a mode is missing) to 1 (perfect
+        balance); ``mode_spread`` and ``mode_offset``, the means over the modes of what ``mode_shapes`` gives (1 and 0
+        for the mixture itself), with ``_std`` their standard deviations over the modes.
 
     Raises:
         InputError: Shapes that do not fit, values that are not finite, a radius that is not positive.
@@ -37,20 +39,86 @@ def mode_scores(
         >>> from ppsci_gan.metrics import mode_scores
         >>> centres = np.array([[0.0, 0.0], [1.0, 0.0]])
         >>> samples = np.array([[0.0, 0.1], [0.1, 0.0], [1.1, 0.0], [0.5, 0.5]])
-        >>> mode_scores(samples, centres, sigma=0.05)
-        {'modes': 2, 'high_quality': 0.75, 'least_mode_share': 0.6666666666666666}
+        >>> scores = mode_scores(samples, centres, sigma=0.05)
+        >>> {name: round(value, 3) for name, value in scores.items() if not name.endswith("_std")}
+        {'modes': 2, 'high_quality': 0.75, 'least_mode_share': 0.667, 'mode_spread': 0.513, 'mode_offset': 1.707}
+    """
+    distance, _ = nearest_modes(samples, centres, sigma, num_sigmas)
+    shapes = mode_shapes(samples, centres, sigma, num_sigmas)
+    return {
+        "modes": int(np.count_nonzero(shapes["share"])),
+        "high_quality": float(np.mean(distance <= num_sigmas)),
+        "least_mode_share": float(shapes["share"].min()),
+        "mode_spread": float(shapes["spread"].mean()),
+        "mode_spread_std": float(shapes["spread"].std()),
+        "mode_offset": float(shapes["offset"].mean()),
+        "mode_offset_std": float(shapes["offset"].std()),
+    }
+
+
+def mode_shapes(
+    samples: np.ndarray, centres: np.ndarray, sigma: float, num_sigmas: float = 3.0
+) -> dict[str, np.ndarray]:
+    """Spread, offset and share of each mode, of its high-quality samples (see ``mode_scores``).
+
+    The others are left out because one of them, tens of sigma away, would say more than a hundred inside.
+
+    Args:
+        samples: As for ``mode_scores``, and so are the others.
+        centres: [K, D].
+        sigma: Positive.
+        num_sigmas: Positive.
+
+    Returns:
+        Float64 [K] of each. ``spread``: standard deviation of a mode's samples over that of a Gaussian that is cut at
+        the same radius; 1 for the mixture itself, 0 where there are fewer than two samples. ``offset``: distance of
+        their mean from the centre in sigma; ``num_sigmas``, the least that it can be, where there are no samples.
+        ``share``: their number over what it would be if all modes had the same; 1 for perfect balance.
+
+    Raises:
+        InputError: As for ``mode_scores``.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ppsci_gan.metrics.modes import mode_shapes
+        >>> centres = np.array([[0.0, 0.0], [100.0, 0.0]])
+        >>> samples = np.random.default_rng(0).normal(size=[30_000, 2])
+        >>> samples[20_000:] = 0.25 * samples[20_000:] + [100.5, 0]
+        >>> {name: values.round(2).tolist() for name, values in mode_shapes(samples, centres, sigma=1).items()}
+        {'spread': [1.0, 0.26], 'offset': [0.01, 0.5], 'share': [1.33, 0.67]}
+    """
+    distance, nearest = nearest_modes(samples, centres, sigma, num_sigmas)
+    within = distance <= num_sigmas
+    dimension = centres.shape[1]
+    # Per axis the variance of a Gaussian cut at a radius R is P(chi2_(D + 2) < R^2) / P(chi2_D < R^2).
+    expected = np.sqrt(chi2.cdf(num_sigmas**2, dimension + 2) / chi2.cdf(num_sigmas**2, dimension))
+    spread, offset = np.zeros(len(centres)), np.full(len(centres), float(num_sigmas))
+    for mode in np.unique(nearest[within]):
+        own = (np.asarray(samples)[within & (nearest == mode)] - centres[mode]) / sigma
+        spread[mode] = np.sqrt(own.var(axis=0).mean()) / expected
+        offset[mode] = np.linalg.norm(own.mean(axis=0))
+    number = np.bincount(nearest[within], minlength=len(centres))
+    return {"spread": spread, "offset": offset, "share": number * len(centres) / max(number.sum(), 1)}
+
+
+def nearest_modes(
+    samples: np.ndarray, centres: np.ndarray, sigma: float, num_sigmas: float = 3.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return each sample's distance from its nearest centre, in sigma, and which that is: [N] each.
+
+    Args:
+        samples: As for ``mode_scores``, and so are the others.
+        centres: [K, D].
+        sigma: Positive.
+        num_sigmas: Positive.
+
+    Raises:
+        InputError: As for ``mode_scores``.
     """
     samples = check_points("samples", samples)
     centres = check_points("centres", centres)
     check_same_dimension(samples, centres, "samples and centres")
     if not (sigma > 0 and num_sigmas > 0):
         raise InputError(f"sigma and num_sigmas must be positive; they are {sigma} and {num_sigmas}.")
-
     distance, nearest = cKDTree(centres).query(samples)
-    per_mode = np.bincount(nearest[distance <= num_sigmas * sigma], minlength=len(centres))
-    high_quality = per_mode.sum()
-    return {
-        "modes": int(np.count_nonzero(per_mode)),
-        "high_quality": float(high_quality / len(samples)),
-        "least_mode_share": float(per_mode.min() * len(centres) / max(high_quality, 1)),
-    }
+    return distance / sigma, nearest

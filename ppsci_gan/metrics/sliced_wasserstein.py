@@ -17,14 +17,15 @@ def sliced_wasserstein(
 
     In one dimension, optimal transport between two sets of N points pairs them in sorted order, so the distance is the
     mean absolute difference of the sorted projections (Rabin et al. 2011,
-    https://doi.org/10.1007/978-3-642-24785-9_37; Bonneel et al. 2015, https://doi.org/10.1007/s10851-014-0506-3).
+    https://doi.org/10.1007/978-3-642-24785-9_37; Bonneel et al. 2015, https://doi.org/10.1007/s10851-014-0506-3). Sets
+    of different size pair shares of points, each point of a set having the same weight.
 
     Two finite samples of one distribution are not at distance 0: compare with the value between two sets of real
     points of the same N.
 
     Args:
         a: Points [N, D]; images are flattened first. Where both are float32, so is the arithmetic.
-        b: Points [N, D], in the same unit.
+        b: Points [M, D], in the same unit.
         num_projections: Number of directions, uniform on the unit sphere.
         seed: Seed of the directions. The same seed gives the same directions for every a and b of that D.
         chunk: Directions projected at a time. It bounds memory and does not change the result beyond rounding.
@@ -33,7 +34,7 @@ def sliced_wasserstein(
         The distance in the unit of the points, at least 0.
 
     Raises:
-        InputError: Shapes that differ, values that are not finite, a number that is not positive.
+        InputError: Dimensions that differ, values that are not finite, a number that is not positive.
 
     Examples:
         >>> import numpy as np
@@ -45,21 +46,25 @@ def sliced_wasserstein(
     a = check_points("a", a)
     b = check_points("b", b)
     check_same_dimension(a, b, "a and b")
-    if len(a) != len(b):
-        raise InputError(f"a and b must hold the same number of points; they hold {len(a)} and {len(b)}.")
     if num_projections < 1 or chunk < 1:
         raise InputError(f"num_projections and chunk must be at least 1; they are {num_projections} and {chunk}.")
 
     directions = np.random.default_rng(seed).standard_normal([num_projections, a.shape[1]])
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    # Shares of both sets' points that are paired, in units of 1 / (N M): integers, so that equal ones are equal.
+    ends = None if len(a) == len(b) else np.union1d(*(np.arange(n, len(a) * len(b) + 1, n) for n in (len(b), len(a))))
     total = 0.0
     for start in range(0, num_projections, chunk):
         some = directions[start : start + chunk]
         difference, other = _project(a, some), _project(b, some)
         difference.sort(axis=1)
         other.sort(axis=1)
-        difference -= other
-        total += np.abs(difference, out=difference).mean(axis=1, dtype=np.float64).sum()
+        if ends is None:
+            difference -= other
+            total += np.abs(difference, out=difference).mean(axis=1, dtype=np.float64).sum()
+        else:
+            pairs = difference[:, (ends - 1) // len(b)] - other[:, (ends - 1) // len(a)]
+            total += (np.abs(pairs) @ np.diff(ends, prepend=0)).sum() / (len(a) * len(b))
     return float(total / num_projections)
 
 

@@ -167,8 +167,33 @@ def test_toy(run, name):
     assert {size_of(file)[1] for file in (inferred / "images").iterdir()} == {(900, 900)}
     scores = json.loads((inferred.parent / "evaluate" / "scores.json").read_text())
     assert {"value", "real"} <= set(scores["points.sliced_wasserstein"])
-    assert ({"points.modes", "points.high_quality"} < set(scores)) is (name != "swissroll")
+    of_modes = {"modes", "high_quality", "mode_spread", "mode_offset", "sliced_wasserstein_within", "mode_distance"}
+    assert ({f"points.{key}" for key in of_modes} < set(scores)) is (name != "swissroll")
     assert ("points.coverage" in scores) is (name == "swissroll")
+    assert all("real" in record for record in scores.values())
+    if name != "swissroll":
+        for key in ("mode_spread", "mode_offset", "least_mode_share"):
+            per_mode = scores[f"points.{key}"]["protocol"]["per_mode"]
+            assert len(per_mode) == int(name.removesuffix("gaussians"))
+            mean = min(per_mode) if key == "least_mode_share" else np.mean(per_mode)
+            assert scores[f"points.{key}"]["value"] == pytest.approx(mean, abs=1e-3)  # they are rounded
+
+
+def test_the_toys_best_score(load_example):
+    script = load_example("wgangp", "wgangp_toy")
+
+    def best(*overrides):
+        with initialize_config_dir(str(REPOSITORY / "conf"), version_base=None):
+            return script.best_score(compose("wgangp_toy", [*overrides]))
+
+    assert best() == ("points.mode_distance", False)
+    assert best("DATA.name=swissroll") == ("points.sliced_wasserstein", False)
+    assert best("TRAIN.best_score=points.high_quality") == ("points.high_quality", True)
+    assert best("DATA.name=swissroll", "TRAIN.best_score=points.coverage") == ("points.coverage", True)
+    with pytest.raises(InputError, match="best_score=points.spread .* of DATA.name=8gaussians: points.modes, "):
+        best("TRAIN.best_score=points.spread")
+    with pytest.raises(InputError, match="points.modes is not .*swissroll: points.coverage, points.sliced_wasser"):
+        best("DATA.name=swissroll", "TRAIN.best_score=points.modes")
 
 
 # MS-SSIM within a class needs two images of each, more than the tests' data have.

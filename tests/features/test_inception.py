@@ -11,6 +11,7 @@ import pytest
 from ppsci_gan import weights
 from ppsci_gan.errors import InputError
 from ppsci_gan.features import inception
+from ppsci_gan.features.extractor import load_inception
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "scores"
 REFERENCES = runpy.run_path(str(FIXTURES / "make_references.py"))
@@ -80,6 +81,34 @@ def test_equals_torch_fidelity(tmp_path, zipped):
             _assert_close(mine, other.numpy())
 
 
+@pytest.mark.usefixtures("torch_fidelity")
+def test_equals_torch_fidelity_with_statistics_of_real_activations(tmp_path):
+    """What docs/scores.md says of the agreement; ``pytest -rP`` shows the figures.
+
+    Where the running statistics are those of the activations, as training leaves them, images differ in all layers,
+    and so does rounding: torch-fidelity's own outputs are as far from its outputs in float64.
+    """
+    torch = pytest.importorskip("torch")
+    theirs = REFERENCES["torch_fidelity_inception"]()
+    theirs.load_state_dict({name: torch.tensor(value) for name, value in REFERENCES["inception_weights"]().items()})
+    normalisations = [module for module in theirs.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    for module in normalisations:
+        module.reset_running_stats()
+        module.momentum = None  # a plain mean
+        module.train()
+    theirs(torch.from_numpy(np.concatenate(REFERENCES["image_pairs"]((8, 3, 64, 64)))))
+    theirs.eval()
+    torch.save(theirs.state_dict(), tmp_path / "weights.pth")
+    ours = inception.load(str(tmp_path / "weights.pth"))
+    for size in [(32, 32), (64, 48)]:
+        images = np.concatenate([REFERENCES["inception_images"](*size), REFERENCES["image_pairs"]((2, 3, *size))[0]])
+        for name, mine, other in zip(("features", "logits"), _outputs(ours, images), theirs(torch.from_numpy(images))):
+            other = other.numpy()
+            difference = np.sqrt(np.mean((mine - other) ** 2)) / other.std()
+            print(f"{name} of {size}: {difference:.1e} of their spread, root mean square")
+            assert difference < 1e-4
+
+
 def test_grey_images_are_three_equal_channels(network):
     grey = REFERENCES["inception_images"](28, 28)[:, :1]
     np.testing.assert_array_equal(_outputs(network, grey)[0], _outputs(network, np.repeat(grey, 3, axis=1))[0])
@@ -98,7 +127,62 @@ def test_converted_weights_are_the_same(published, network, tmp_path):
     assert converted.keys() == network.state_dict().keys()
     for name, value in network.state_dict().items():
         np.testing.assert_array_equal(converted[name].numpy(), value.numpy(), err_msg=name)
-    assert weights.read_checkpoint(target)[1] == {"network": "inception-2015-12-05"}
+    assert weights.read_checkpoint(target)[1] == {"network": "inception"}  # these are not the published ones
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """What ``load`` warns of."""
+    lines = []
+    monkeypatch.setattr(inception.logger, "warning", lines.append)
+    return lines
+
+
+NOT_PUBLISHED = f"not the published file of Inception's weights (SHA-256 {inception.SHA256})"
+
+
+@pytest.fixture(scope="module")
+def random_weights(tmp_path_factory):
+    """A file of the published one's name, down to its suffix, with other weights."""
+    path = tmp_path_factory.mktemp("random") / "pt_inception-2015-12-05-6726825d.pdparams"
+    paddle.save(REFERENCES["inception_weights"](), str(path))
+    return path
+
+
+def test_weights_are_published_by_their_hash_alone(random_weights, said, monkeypatch, tmp_path):
+    # Random weights under the published name:
+    assert not inception.load(str(random_weights)).published
+    assert [NOT_PUBLISHED in line for line in said] == [True]
+    assert load_inception(str(random_weights)).protocol["version"] == "not the published weights"
+    # The published hash under another name:
+    said.clear()
+    monkeypatch.setattr(inception, "SHA256", hashlib.sha256(random_weights.read_bytes()).hexdigest())
+    other = tmp_path / "weights.pdparams"
+    other.write_bytes(random_weights.read_bytes())
+    assert load_inception(str(other)).protocol["version"] == "2015-12-05, published"
+    assert not said
+
+
+def test_converted_weights_stay_published_until_they_change(random_weights, said, monkeypatch, tmp_path):
+    monkeypatch.setattr(inception, "SHA256", hashlib.sha256(random_weights.read_bytes()).hexdigest())
+    target = tmp_path / "converted.safetensors"
+    inception.convert(str(random_weights), str(target))
+    assert inception.load(str(target)).published
+    assert not said
+    arrays, state = weights.read_checkpoint(target)
+    arrays["inception/fc.bias"] = arrays["inception/fc.bias"] + 1
+    weights.save_checkpoint(target, arrays, state)
+    assert not inception.load(str(target)).published
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize(
+    "address", [inception.PUBLISHED[0].replace("https", "http"), f"{inception.PUBLISHED[1]}?raw=true"]
+)
+def test_other_spellings_of_a_published_address_do_not_count(random_weights, said, address, monkeypatch):
+    monkeypatch.setattr(weights, "_download", lambda _: random_weights)
+    assert not inception.load(address).published
+    assert said[0].startswith(f"{address} is {NOT_PUBLISHED}")
 
 
 @pytest.mark.parametrize("address", inception.PUBLISHED)

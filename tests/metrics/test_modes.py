@@ -5,6 +5,7 @@ import pytest
 
 from ppsci_gan.errors import InputError
 from ppsci_gan.metrics import mode_scores
+from ppsci_gan.metrics.modes import mode_shapes
 
 _ANGLES = 2 * np.pi * np.arange(8) / 8
 _CENTRES = np.sqrt(2) * np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
@@ -47,7 +48,7 @@ def test_equals_brute_force():
 
 def test_a_missing_mode_is_not_counted():
     scores = mode_scores(_CENTRES[:7], _CENTRES, _SIGMA)
-    assert scores == {"modes": 7, "high_quality": 1.0, "least_mode_share": 0.0}
+    assert {"modes": 7, "high_quality": 1.0, "least_mode_share": 0.0}.items() <= scores.items()
 
 
 def test_imbalance():
@@ -60,12 +61,72 @@ def test_samples_far_from_every_mode():
         "modes": 0,
         "high_quality": 0.0,
         "least_mode_share": 0.0,
+        "mode_spread": 0.0,
+        "mode_spread_std": 0.0,
+        "mode_offset": 3.0,
+        "mode_offset_std": 0.0,
     }
 
 
 def test_the_number_of_modes_is_a_plain_int_and_shares_are_plain_floats():
     scores = mode_scores(_CENTRES.astype(np.float32), _CENTRES, 1)
-    assert [type(value) for value in scores.values()] == [int, float, float]
+    assert [type(value) for value in scores.values()] == [int, *[float] * 6]
+
+
+def _in_mode(number, spread=1.0, offset=(0.0, 0.0), mode=0, seed=0):
+    """Gaussian samples of one mode; spread and offset in sigma."""
+    return _CENTRES[mode] + _SIGMA * (spread * np.random.default_rng(seed).normal(size=[number, 2]) + offset)
+
+
+def test_shapes_of_true_samples():
+    number = 20_000
+    samples = np.concatenate([_in_mode(number, mode=mode, seed=mode) for mode in range(8)])
+    shapes = mode_shapes(samples, _CENTRES, _SIGMA)
+    # Five standard errors: of a standard deviation over both axes 1 / (2 sqrt(N)), of a mean in the plane sqrt(2 / N).
+    np.testing.assert_allclose(shapes["spread"], 1, atol=2.5 / number**0.5)
+    np.testing.assert_allclose(shapes["offset"], 0, atol=5 * (2 / number) ** 0.5)
+    np.testing.assert_allclose(shapes["share"], 1, atol=0.01)
+    scores = mode_scores(samples, _CENTRES, _SIGMA)
+    assert scores["mode_spread"] == pytest.approx(shapes["spread"].mean())
+    assert scores["mode_spread_std"] == pytest.approx(shapes["spread"].std())
+    assert scores["mode_offset"] == pytest.approx(shapes["offset"].mean())
+    assert scores["least_mode_share"] == pytest.approx(shapes["share"].min())
+
+
+def test_each_mode_has_its_own_shape():
+    # Mode 0 squeezed to a quarter, 1 shifted, 2 with half of the samples, 3 missing, 4 collapsed to a point.
+    number = 20_000
+    samples = [
+        _in_mode(number, spread=0.25),
+        _in_mode(number, offset=(0.3, -0.4), mode=1),
+        _in_mode(number // 2, mode=2),
+        _in_mode(number, spread=0, mode=4),
+        *(_in_mode(number, mode=mode) for mode in (5, 6, 7)),
+    ]
+    shapes = mode_shapes(np.concatenate(samples), _CENTRES, _SIGMA)
+    # Within 3 sigma nothing of the narrow one is cut, of the true one a share that makes it 0.974 as wide.
+    assert shapes["spread"][0] == pytest.approx(0.25 / 0.974, abs=0.005)
+    assert shapes["offset"][1] == pytest.approx(0.5, abs=0.04)  # the cut takes 5 % of it
+    np.testing.assert_allclose(shapes["spread"][[2, 5, 6, 7]], 1, atol=0.02)
+    np.testing.assert_allclose(shapes["offset"][[0, 2, 4, 5, 6, 7]], 0, atol=0.05)
+    assert (shapes["spread"][3], shapes["offset"][3], shapes["share"][3]) == (0, 3, 0)
+    assert shapes["spread"][4] == pytest.approx(0, abs=1e-9)
+    # The true modes lose 1 % to the cut.
+    np.testing.assert_allclose(shapes["share"][[1, 2, 4]], [8 / 6.5, 4 / 6.5, 8 / 6.5], rtol=0.02)
+
+
+def test_outliers_do_not_widen_a_mode():
+    samples = _in_mode(10_000)
+    with_outliers = np.concatenate([samples, _in_mode(500, offset=(20, 0))])
+    for name, values in mode_shapes(samples, _CENTRES, _SIGMA).items():
+        np.testing.assert_array_equal(mode_shapes(with_outliers, _CENTRES, _SIGMA)[name], values)
+
+
+@pytest.mark.parametrize("dimension", [1, 3])
+def test_spread_is_of_a_cut_gaussian_in_any_dimension(dimension):
+    samples = np.random.default_rng(0).normal(size=[50_000, dimension])
+    shapes = mode_shapes(samples, np.zeros([1, dimension]), sigma=1, num_sigmas=1.5)
+    assert shapes["spread"][0] == pytest.approx(1, abs=0.01)
 
 
 @pytest.mark.parametrize(
