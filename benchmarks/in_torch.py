@@ -95,7 +95,7 @@ def losses_of(workload: Workload, cfg: DictConfig):
     if workload.peer == "dcgan":
         return losses.Adversarial(given["objective"], given["real_target"])
     given.pop("penalty_gradient")
-    return losses.WassersteinGP(mixes_samples=workload.peer == "pgan", **given)
+    return losses.WassersteinGP(**given)
 
 
 def settings(solver: AdversarialSolver, cfg: DictConfig) -> training.Settings:

@@ -77,8 +77,11 @@ class Network(Strict):
     latent_dim: PositiveInt = None
     channels: Literal[1, 3] = None
     scale_bias: bool = None
+    he_everywhere: bool = None
+    consecutive_groups: bool = None
     label_num: PositiveInt = None
     use_label: bool = False
+    acgan: bool = None
     normalize: bool = None
     resolution: Literal[32, 64] = None
     negative_slope: Share = None
@@ -141,6 +144,7 @@ class Loss(Strict):
     drift: NonNegativeFloat = None
     acgan_scale: NonNegativeFloat = None
     acgan_scale_g: NonNegativeFloat = None
+    acgan_generated: bool = None
     objective: Literal["non_saturating", "minimax", "least_squares", "hinge"] = None
     real_target: Annotated[float, Field(gt=0, le=1)] = None
     instance_noise: NonNegativeFloat = None
@@ -218,6 +222,7 @@ class Train(Strict):
     stages: Annotated[list[GrowthStage], Field(min_length=1)] = None
     start_scale: NonNegativeInt = None
     reset_optimizer: bool = None
+    reset_average: bool = None
     collapse: Collapse = None
     ema: Average
     swa: Swa
