@@ -203,13 +203,13 @@ class Train(Strict):
     """``TRAIN``: ppsci's keys with ranges of our own, and those of adversarial training."""
 
     epochs: PositiveInt
-    iters_per_epoch: PositiveInt
+    iters_per_epoch: PositiveInt | None
     batch_size: PositiveInt
     gen_batch_multiple: PositiveInt
     n_critic: PositiveInt
     n_gen: PositiveInt = None
     save_freq: NonNegativeInt
-    sample_freq: NonNegativeInt
+    sample_freq: NonNegativeInt | None
     eval_during_train: bool
     eval_freq: PositiveInt
     start_eval_epoch: PositiveInt
@@ -231,6 +231,13 @@ class Train(Strict):
     pretrained_gen_model_path: str | None = None
     pretrained_dis_model_path: str | None = None
     pretrained_model_path: None = None
+
+    @model_validator(mode="after")
+    def an_epoch_is_counted(self):
+        """Only DCGAN's epochs, as its reference's, may be passes over the data: those that a generator's count marks."""
+        if self.iters_per_epoch is None and self.n_gen is None:
+            raise ValueError("iters_per_epoch=null is for DCGAN, whose epoch may be a pass over the data; give a number.")
+        return self
 
 
 class Weights(Strict):

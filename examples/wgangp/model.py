@@ -622,7 +622,7 @@ class WganGpCifar10DcganGenerator(Generator):
         widths = [4 * dim, 2 * dim, dim, 3]
         self.up = nn.LayerList(
             [
-                he_uniform(layers.Conv2DTranspose(width, following, 5, stride=2, padding=2, output_padding=1))
+                he_uniform(layers.Conv2DTranspose(width, following, 5, stride=2, padding="same"))
                 for width, following in zip(widths, widths[1:])
             ]
         )
@@ -678,7 +678,7 @@ class WganGpCifar10DcganDiscriminator(Player):
         widths = [3, dim, 2 * dim, 4 * dim]
         self.down = nn.LayerList(
             [
-                he_uniform(layers.Conv2D(width, following, 5, stride=2, padding=2))
+                he_uniform(layers.Conv2D(width, following, 5, stride=2, padding="same"))
                 for width, following in zip(widths, widths[1:])
             ]
         )
