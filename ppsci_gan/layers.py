@@ -668,15 +668,15 @@ def layer_norm2d(x: Tensor, scale: Tensor, offset: Tensor, epsilon: float) -> tu
     """
     if _by_onednn(x, scale, offset):
         return _LayerNorm.apply(x, scale, offset, epsilon)
-    # Of elementary operations, for derivatives of any order. In rows: over several axes, Paddle's gradient of a mean
+    # Of elementary operations, for derivatives of any order, which flatten() has not. In rows: over several axes, Paddle's gradient of a mean
     # and its broadcasting take several times as long.
-    rows = x.flatten(1)
+    rows = x.reshape([x.shape[0], -1])
     mean = rows.mean(axis=[1], keepdim=True)
     centred = rows - mean
     variance = (centred * centred).mean(axis=[1], keepdim=True)
     y = (centred / paddle.sqrt(variance + epsilon)).reshape([x.shape[0], x.shape[1], -1])
-    y = y * scale.flatten(1) + offset.flatten(1)
-    return y.reshape(x.shape), mean.flatten(), variance.flatten()
+    y = y * scale.reshape([-1, 1]) + offset.reshape([-1, 1])
+    return y.reshape(x.shape), mean.reshape([-1]), variance.reshape([-1])
 
 
 def layer_norm2d_gradient(
@@ -698,8 +698,8 @@ def layer_norm2d_gradient(
     if _by_onednn(g, x, scale):
         return _LayerNormGradient.apply(g, x, scale, mean.detach(), variance.detach(), epsilon)
     deviation = paddle.sqrt(variance + epsilon).unsqueeze(1)
-    normalized = (x.flatten(1) - mean.unsqueeze(1)) / deviation
-    g = (g.reshape([g.shape[0], g.shape[1], -1]) * scale.flatten(1)).flatten(1)
+    normalized = (x.reshape([x.shape[0], -1]) - mean.unsqueeze(1)) / deviation
+    g = (g.reshape([g.shape[0], g.shape[1], -1]) * scale.reshape([-1, 1])).reshape(normalized.shape)
     along = (g * normalized).mean(axis=[1], keepdim=True)
     return ((g - g.mean(axis=[1], keepdim=True) - normalized * along) / deviation).reshape(x.shape)
 
@@ -807,7 +807,7 @@ class _Modulate(PyLayer):
     def forward(ctx, x, scale, offset):
         ctx.save_for_backward(x, scale)
         ctx.needed = [_needs(argument) for argument in (x, scale, offset)]
-        ones = paddle.ones([x.shape[0], x.shape[2] * x.shape[3], 1])
+        ones = onednn.ones([x.shape[0], x.shape[2] * x.shape[3], 1])
         scale, offset = (paddle.matmul(ones, value.unsqueeze(1)) for value in (scale, offset))
         return _image(_pixels(x) * scale + offset, x.shape)
 
@@ -815,7 +815,7 @@ class _Modulate(PyLayer):
     def backward(ctx, g):
         x, scale = ctx.saved_tensor()
         shape, g, x = x.shape, _pixels(g), _pixels(x)
-        ones = paddle.ones([shape[0], 1, g.shape[1]])
+        ones = onednn.ones([shape[0], 1, g.shape[1]])
         of_scale, of_offset = (paddle.matmul(ones, value).squeeze(1) for value in (g * x, g))
         scale = paddle.matmul(ones, scale.unsqueeze(1), transpose_x=True)
         gradients = _image(g * scale, shape), of_scale, of_offset
@@ -826,7 +826,7 @@ class _PixelNorm(PyLayer):
     @staticmethod
     def forward(ctx, x, epsilon):
         rows = _features(x)
-        ones = paddle.ones([rows.shape[1], 1])
+        ones = onednn.ones([rows.shape[1], 1])
         mean_square = paddle.matmul(rows * rows, ones) / rows.shape[1]
         factor = paddle.matmul(1 / paddle.sqrt(mean_square + epsilon), ones, transpose_y=True)
         y = rows * factor
@@ -837,7 +837,7 @@ class _PixelNorm(PyLayer):
     def backward(ctx, g):
         y, factor = ctx.saved_tensor()
         rows = _features(g)
-        ones = paddle.ones([rows.shape[1], 1])
+        ones = onednn.ones([rows.shape[1], 1])
         along = paddle.matmul(paddle.matmul(rows * y, ones) / rows.shape[1], ones, transpose_y=True)
         return _like((rows - y * along) * factor, g.shape)
 
@@ -879,9 +879,9 @@ class _LayerNormGradient(PyLayer):
         g, x, scale, mean, variance, y = ctx.saved_tensor()
         epsilon, shape, needed = ctx.settings
         channels, width = x.shape[1], x.size // x.shape[0]
-        v = onednn.layer_norm_gradient(u, x, paddle.ones([channels]), mean, variance, epsilon)[0]
+        v = onednn.layer_norm_gradient(u, x, onednn.ones([channels]), mean, variance, epsilon)[0]
         u, v, g, x, y = (_pixels(image).flatten(1) for image in (u, v, g, x, y))
-        in_a_row, in_a_column = paddle.ones([1, width]), paddle.ones([u.shape[0], 1])
+        in_a_row, in_a_column = onednn.ones([1, width]), onednn.ones([u.shape[0], 1])
         scale_of_pixels = paddle.matmul(in_a_column, onednn.for_pixels(scale, width // channels).unsqueeze(0))
         scaled = g * scale_of_pixels
 

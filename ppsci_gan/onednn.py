@@ -200,7 +200,7 @@ def empty_image(shape: Sequence[int]) -> Tensor:
         [24, 1, 8, 2]
     """
     n, c, h, w = shape
-    return _C_ops.transpose(_C_ops.empty([n, h, w, c], paddle.float32, _CPU), [0, 3, 1, 2])
+    return _C_ops.transpose(_empty([n, h, w, c]), [0, 3, 1, 2])
 
 
 def channels_last(x: Tensor) -> Tensor:
@@ -220,6 +220,22 @@ def channels_last(x: Tensor) -> Tensor:
     copy = empty_image(x.shape)
     _reorder(_layout(x), _layout(copy))(src=x, dst=copy)
     return copy
+
+
+# Paddle's public functions take three times as long for these; a small layer notices.
+
+
+def _empty(shape: Sequence[int]) -> Tensor:
+    return _C_ops.empty(shape, paddle.float32, _CPU)
+
+
+def ones(shape: Sequence[int]) -> Tensor:
+    """Return ones in the host's memory.
+
+    Args:
+        shape: Any.
+    """
+    return _C_ops.full(shape, 1.0, paddle.float32, _CPU)
 
 
 def _layout(x: Tensor) -> Layout:
@@ -375,7 +391,7 @@ def _doubling(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry
     taps = taps.reshape([x.shape[1], channels, 2, sum(vertical) + 1, 2, sum(horizontal) + 1])
     taps = taps.transpose([2, 4, 1, 0, 3, 5]).reshape([4 * channels, x.shape[1], *taps.shape[3::2]])
     squares = convolution(x, taps, bias if bias is None else bias.tile([4]), (1, 1, *vertical, *horizontal))
-    result = _C_ops.empty([n, h, 2, w, 2, channels], paddle.float32, _CPU)
+    result = _empty([n, h, 2, w, 2, channels])
     squares = squares.transpose([0, 2, 3, 1]).reshape([n, h, w, 2, 2, channels]).transpose([0, 1, 3, 2, 4, 5])
     _reorder(_layout(squares), _layout(result))(src=squares, dst=result)
     return result.reshape([n, 2 * h, 2 * w, channels]).transpose([0, 3, 1, 2])
@@ -405,7 +421,7 @@ def convolution_weight_gradient(
     Returns:
         Gradients of the weights and of the bias, the latter None without one.
     """
-    weight, bias = paddle.empty(shape), paddle.empty([shape[0]]) if with_bias else None
+    weight, bias = _empty(shape), _empty([shape[0]]) if with_bias else None
     primitive = _weight_gradient(tuple(x.shape), tuple(y.shape), _layout(weight), geometry, with_bias)
     given = {"src": channels_last(x), "diff_dst": channels_last(y), "diff_weights": weight}
     primitive(**given, **_given(diff_bias=bias))
@@ -491,7 +507,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None, slope: float | None =
     Returns:
         [N, C'].
     """
-    result = paddle.empty([x.shape[0], weight.shape[1]])
+    result = _empty([x.shape[0], weight.shape[1]])
     primitive = _linear(_layout(x), _layout(weight), bias is not None, slope)
     primitive(src=x, weights=weight, dst=result, **_given(bias=bias))
     return result
@@ -635,7 +651,7 @@ def batch_norm(x: Tensor, scale: Tensor, shift: Tensor, epsilon: float) -> tuple
     Returns:
         The result [N, C, H, W], channels last, and mean and (biased) variance [C].
     """
-    y, mean, variance = empty_image(x.shape), paddle.empty_like(scale), paddle.empty_like(scale)
+    y, mean, variance = empty_image(x.shape), _empty(scale.shape), _empty(scale.shape)
     primitive = _batch_norm(tuple(x.shape), epsilon)
     primitive(src=channels_last(x), scale=scale, shift=shift, dst=y, mean=mean, variance=variance)
     return y, mean, variance
@@ -654,7 +670,7 @@ def batch_norm_gradient(
         variance: Likewise.
         epsilon: As given to it.
     """
-    of_x, of_scale, of_shift = empty_image(x.shape), paddle.empty_like(scale), paddle.empty_like(scale)
+    of_x, of_scale, of_shift = empty_image(x.shape), _empty(scale.shape), _empty(scale.shape)
     statistics = {"scale": scale, "mean": mean, "variance": variance}
     gradients = {"diff_src": of_x, "diff_scale": of_scale, "diff_shift": of_shift}
     primitive = _batch_norm_gradient(tuple(x.shape), epsilon)
@@ -674,7 +690,7 @@ def layer_norm(x: Tensor, scale: Tensor, shift: Tensor, epsilon: float) -> tuple
     Returns:
         The result [N, C, H, W], channels last, and mean and (biased) variance [N].
     """
-    y, mean, variance = empty_image(x.shape), paddle.empty([x.shape[0]]), paddle.empty([x.shape[0]])
+    y, mean, variance = empty_image(x.shape), _empty([x.shape[0]]), _empty([x.shape[0]])
     pixels = x.shape[2] * x.shape[3]
     given = {"scale": for_pixels(scale, pixels), "shift": for_pixels(shift, pixels)}
     _layer_norm(tuple(x.shape), epsilon)(src=channels_last(x), dst=y, mean=mean, variance=variance, **given)
@@ -695,7 +711,7 @@ def layer_norm_gradient(
         epsilon: As given to it.
     """
     width = x.size // x.shape[0]
-    of_x, of_scale, of_shift = empty_image(x.shape), paddle.empty([width]), paddle.empty([width])
+    of_x, of_scale, of_shift = empty_image(x.shape), _empty([width]), _empty([width])
     scale = for_pixels(scale, width // x.shape[1])
     # A shift changes nothing, but oneDNN 3.6 asks for one.
     given = {"scale": scale, "shift": scale, "mean": mean, "variance": variance}
@@ -739,11 +755,11 @@ def sum_rows(x: Tensor) -> Tensor:
     Returns:
         [C].
     """
-    return paddle.matmul(paddle.ones([1, x.shape[0]]), x).reshape([-1])
+    return paddle.matmul(ones([1, x.shape[0]]), x).reshape([-1])
 
 
 def _empty_like(x: Tensor) -> Tensor:
-    return paddle.empty_like(x) if x.is_contiguous() else empty_image(x.shape)
+    return _empty(x.shape) if x.is_contiguous() else empty_image(x.shape)
 
 
 def _dense(x: Tensor) -> Tensor:

@@ -103,8 +103,8 @@ def linear(
     Returns:
         [N, out_features], traced where ``x`` is.
     """
-    weight, bias = scaled or (layer.weight, layer.bias)
-    y = layers.linear(_value(x), weight, bias, slope)
+    y = layers.linear(_value(x), *scaled, slope) if scaled else _applied(layer, x, slope)
+    weight = scaled[0] if scaled else layer.weight
     return _with_pullback(x, y, slope, lambda g: paddle.matmul(g, weight, transpose_y=True))
 
 
@@ -122,12 +122,14 @@ def conv2d(
     Returns:
         [N, C', H', W'], traced where ``x`` is.
     """
-    weight, bias = scaled or (layer.weight, layer.bias)
-    y = layers.conv2d(_value(x), weight, bias, layer._stride, layer._padding, slope)
-    size = x.shape[2:]
-    return _with_pullback(
-        x, y, slope, lambda g: layers.input_gradient_of_conv2d(g, weight, layer._stride, layer._padding, size)
-    )
+    geometry, size = (layer._stride, layer._padding), x.shape[2:]
+    y = layers.conv2d(_value(x), *scaled, *geometry, slope) if scaled else _applied(layer, x, slope)
+    weight = scaled[0] if scaled else layer.weight
+    return _with_pullback(x, y, slope, lambda g: layers.input_gradient_of_conv2d(g, weight, *geometry, size))
+
+
+def _applied(layer: nn.Layer, x: Traced | Tensor, slope: float | None) -> Tensor:
+    return layer(_value(x)) if slope is None else layer(_value(x), slope)
 
 
 def _with_pullback(

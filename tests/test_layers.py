@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import paddle
 import pytest
@@ -46,6 +47,14 @@ def assert_same(function, *inputs, tolerance=1e-5):
 
 IMAGE = [2, 6, 9, 7]
 FUNCTIONS = {
+    "linear": (lambda x, w, b: layers.linear(x.flatten(1), w, b), [378, 5], [5]),
+    "linear, rectified": (lambda x, w, b: layers.linear(x.flatten(1), w, b, slope=0.2), [378, 5], [5]),
+    "linear, no bias": (lambda x, w: layers.linear(x.flatten(1), w, slope=0.0), [378, 5]),
+    "modulation": (lambda x, s, o: layers.modulate(layers.upsample2d(x), s, o), [2, 6], [2, 6]),
+    "layer norm": (lambda x, s, o: layers.layer_norm2d(layers.upsample2d(x), s, o, 1e-5)[0], [6, 1, 1], [6, 1, 1]),
+    "pixel norm": (lambda x: layers.pixel_norm(layers.upsample2d(x), 1e-8),),
+    "pixel norm of vectors": (lambda x: layers.pixel_norm(x.flatten(1), 1e-8),),
+    "gradient of pooling": (lambda x: layers.avg_pool2d_gradient(x, 3),),
     "convolution": (lambda x, w, b: layers.conv2d(x, w, b, 2, "same"), [4, 6, 5, 5], [4]),
     "convolution, rectified": (lambda x, w, b: layers.conv2d(x, w, b, 1, 1, slope=0.2), [4, 6, 3, 3], [4]),
     "convolution, no bias": (lambda x, w: layers.conv2d(x, w, stride=(1, 2), padding=(1, 0)), [4, 6, 3, 1]),
@@ -86,6 +95,93 @@ def test_gradients_at_zero_are_those_of_paddles_kernels():
 )
 def test_pullback_of_a_convolution_is_differentiable(function):
     assert_same(function, paddle.randn([2, 4, 5, 4]), paddle.randn([4, 6, 5, 5]))
+
+
+@needs_onednn
+def test_pullback_of_layer_normalisation_is_differentiable():
+    def pullback(g, x, scale):
+        _, mean, variance = layers.layer_norm2d(x, scale, paddle.zeros([6, 1, 1]), 1e-5)
+        return layers.layer_norm2d_gradient(g, x, scale, mean, variance, 1e-5)
+
+    # As much as a hundred deviations from zero, where means of products lose digits.
+    for offset in (0, 1, 100):
+        tolerance = 1e-4 if offset < 100 else 1e-2
+        x = paddle.randn(IMAGE) + offset
+        assert_same(pullback, paddle.randn(IMAGE), x, paddle.randn([6, 1, 1]), tolerance=tolerance)
+
+
+@pytest.mark.parametrize("kernels", [pytest.param("onednn", marks=needs_onednn), "paddle"])
+def test_layer_normalisation_and_its_pullback_are_derivatives(kernels):
+    """Against finite differences in float64 of Paddle's elementary operations."""
+    layers.choose_kernels(kernels)
+    x, scale, g, u = (paddle.randn(shape) for shape in ([2, 3, 2, 2], [3, 1, 1], [2, 3, 2, 2], [2, 3, 2, 2]))
+
+    def value(x, scale):
+        y = layers.layer_norm2d(x, scale, paddle.zeros([3, 1, 1], x.dtype), 1e-5)[0]
+        return (y * g.astype(x.dtype)).sum()
+
+    def slope(function, x, direction, step=1e-5):
+        x, direction = x.astype("float64"), direction.astype("float64")
+        return (function(x + step * direction) - function(x - step * direction)) / (2 * step)
+
+    x.stop_gradient = scale.stop_gradient = False
+    _, mean, variance = layers.layer_norm2d(x, scale, paddle.zeros([3, 1, 1]), 1e-5)
+    gradient = layers.layer_norm2d_gradient(g, x, scale, mean, variance, 1e-5)
+    expected = slope(lambda x: value(x, scale.astype("float64")), x.detach(), u)
+    assert float((gradient * u).sum()) == pytest.approx(float(expected), rel=1e-3, abs=1e-4)
+
+    (gradient * u).sum().backward()
+
+    def along_u(x):
+        return slope(lambda x: value(x, scale.detach().astype("float64")), x, u)
+
+    direction = paddle.randn(x.shape)
+    expected = slope(along_u, x.detach(), direction, step=1e-4)
+    assert float((x.grad * direction).sum()) == pytest.approx(float(expected), rel=1e-2, abs=1e-3)
+
+
+def test_layer_normalisation_by_paddles_kernels_can_be_differentiated_twice():
+    layer, x, weight = layers.LayerNorm2D(3), paddle.randn([2, 3, 4, 4]), paddle.randn([2, 3, 4, 4])
+    layer.scale.set_value(paddle.randn([3, 1, 1]))
+    found = []
+    for explicit in (True, False):
+        paddle.seed(0)
+        penalty = losses.gradient_penalty(
+            lambda x: (traced.layer_norm2d(layer, x) * weight).mean([1, 2, 3]), x, x + 1, explicit=explicit
+        )
+        penalty.backward()
+        found.append(paddle.concat([penalty.reshape([1]), layer.scale.grad.reshape([-1])]))
+        layer.clear_gradients()
+    assert paddle.allclose(*found, rtol=1e-4, atol=1e-5)
+
+
+@needs_onednn
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda x: layers.conv2d(x, paddle.ones([64, 64, 1, 1]), slope=0.2),
+        lambda x: layers.linear(x.reshape([64, -1]), paddle.ones([4096, 4096]), slope=0.0),
+        lambda x: layers.relu(x),
+        lambda x: layers.layer_norm2d(x, paddle.ones([64, 1, 1]), paddle.zeros([64, 1, 1]), 1e-5),
+        lambda x: layers.pixel_norm(x, 1e-8),
+        lambda x: layers.BatchNorm2D(64)(x),
+    ],
+    ids=["convolution", "linear", "rectifier", "layer norm", "pixel norm", "batch norm"],
+)
+def test_results_without_a_backward_pass_are_freed(forward):
+    """Each is a megabyte; a result that its own context holds would stay for ever."""
+
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 // 2**20
+
+    x = onednn.channels_last(paddle.randn([64, 64, 8, 8]))
+    x.stop_gradient = False
+    for _ in range(10):
+        forward(x)
+    before = resident()
+    for _ in range(100):
+        forward(x)
+    assert resident() - before < 40
 
 
 @needs_onednn

@@ -96,6 +96,35 @@ def test_transposed_convolution_adds_its_bias(case):
     assert_close(found, without + bias.reshape([1, -1, 1, 1]))
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize(
+    ("kernel", "padding"), [((5, 5), (2, 2)), ((4, 4), (1, 1)), ((3, 5), (1, 2)), ((3, 3), (0, 1)), ((1, 2), (0, 0))]
+)
+def test_transposed_convolution_of_few_channels_to_twice_the_size(channels, kernel, padding):
+    x, weight, bias = paddle.randn([3, 6, 5, 4]), paddle.randn([6, channels, *kernel]), paddle.randn([channels])
+    # Paddle cuts the same off both sides, and adds what is then missing behind.
+    missing = [2 * n - ((n - 1) * 2 - 2 * p + k) for n, k, p in zip((5, 4), kernel, padding)]
+    grown = F.conv2d_transpose(x, weight, bias, stride=2, padding=0, output_padding=1)
+    top, left = padding
+    grown = F.pad(grown, [0, 8, 0, 8])[:, :, top : top + 10, left : left + 8]
+    reached = [min(size, (n - 1) * 2 - p + k + 1) for size, n, p, k in zip((10, 8), (5, 4), padding, kernel)]
+    geometry = (2, 2, top, top - missing[0], left, left - missing[1])
+    found = onednn.convolution_transposed(x, weight, bias, geometry, (10, 8))
+    assert_close(found[:, :, : reached[0], : reached[1]], grown[:, :, : reached[0], : reached[1]])
+
+
+@pytest.mark.parametrize("slope", [None, 0.0, 0.2])
+@pytest.mark.parametrize("shape", [(4, 5, 6), (1, 1, 1), (256, 2, 512)])
+def test_linear(shape, slope):
+    rows, inputs, outputs = shape
+    x, weight, bias = paddle.randn([rows, inputs]), paddle.randn([inputs, outputs]), paddle.randn([outputs])
+    for given in (bias, None):
+        expected = F.linear(x, weight, given)
+        expected = expected if slope is None else F.leaky_relu(expected, slope)
+        assert_close(onednn.linear(x, weight, given, slope), expected)
+        assert_close(onednn.linear(x.t().clone().t(), weight.t().clone().t(), given, slope), expected)
+
+
 def test_images_may_lie_anyhow():
     paddle.seed(0)
     image, weight = paddle.randn([2, 8, 9, 9]), paddle.randn([4, 8, 3, 3])
