@@ -232,13 +232,6 @@ class Train(Strict):
     pretrained_dis_model_path: str | None = None
     pretrained_model_path: None = None
 
-    @model_validator(mode="after")
-    def an_epoch_is_counted(self):
-        """Only DCGAN's epochs, as its reference's, may be passes over the data: those that a generator's count marks."""
-        if self.iters_per_epoch is None and self.n_gen is None:
-            raise ValueError("iters_per_epoch=null is for DCGAN, whose epoch may be a pass over the data; give a number.")
-        return self
-
 
 class Weights(Strict):
     """``EVAL.inception`` and ``EVAL.classifier``: networks that score images."""
@@ -319,6 +312,15 @@ class Config(ppsci_config.SolverConfig, Strict):
     EVAL: Eval
     INFER: Infer
     VIS: Visual
+
+    @model_validator(mode="after")
+    def epochs_have_a_length(self):
+        """An epoch may be a pass over the data where it is one in the reference: in DCGAN."""
+        if self.TRAIN.iters_per_epoch is None and self.TRAIN.n_gen is None:
+            raise ValueError(
+                "TRAIN.iters_per_epoch=None: give a number; only DCGAN's epoch may be a pass over the data."
+            )
+        return self
 
     @model_validator(mode="after")
     def weights_are_given(self):

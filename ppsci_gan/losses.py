@@ -165,8 +165,8 @@ class WassersteinGP:
     Each returns a dict with the ``loss`` to minimise and the terms worth logging.
 
     Args:
-        critic: Maps ``{"data": [N, ...], "labels": [N]}``, the latter where there are labels, to ``{"score": [N]}``, and
-            ``"class_logits"`` where it has an ACGAN head.
+        critic: Maps ``{"data": [N, ...], "labels": [N]}``, the latter where there are any, to ``{"score": [N]}`` and,
+            where it has an ACGAN head, ``"class_logits"``.
         penalty_weight: Factor of the gradient penalty.
         penalty_target: Norm that the penalty pulls to.
         penalty_one_sided: Whether norms below the target are left alone.

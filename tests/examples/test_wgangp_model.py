@@ -124,13 +124,13 @@ NARROW = WIDE[1][::-1], WIDE[0][::-1]
 
 
 def rising(a, b):
-    """A generator's block: channels change in the first convolution."""
-    return dense(a, b, 3) + dense(b, b, 3) + dense(a, b)
+    """A generator's block at 64 pixels: channels change in the first convolution, which has no bias."""
+    return 9 * a * b + dense(b, b, 3) + dense(a, b)
 
 
 def falling(a, b):
-    """A critic's block: channels change in the second one."""
-    return dense(a, a, 3) + dense(a, b, 3) + dense(a, b)
+    """A critic's block at 64 pixels: channels change in the second convolution."""
+    return 9 * a * a + dense(a, b, 3) + dense(a, b)
 
 
 CONVOLUTIONS = dense(D, 2 * D, 5) + dense(2 * D, 4 * D, 5)
@@ -170,6 +170,19 @@ SIZES = [
         {"resolution": 64, "normalize": True},
         dense(3, D, 3) + sum(map(falling, *NARROW)) + 2 * 2 * sum(NARROW[0]) + dense(16 * 8 * D, 1),
     ),
+    (
+        "WganGpCifar10Generator",
+        {"resolution": 64, "use_label": True, "label_num": 5},
+        dense(128, 16 * 8 * D)
+        + sum(map(rising, *WIDE))
+        + 2 * 5 * (sum(a + b for a, b in zip(*WIDE)) + D)
+        + dense(D, 3, 3),
+    ),
+    (
+        "WganGpCifar10Discriminator",
+        {"use_label": True, "label_num": 5, "normalize": True, "acgan": False},
+        CRITIC_BLOCKS + 6 * 2 * 5 * D + dense(D, 1),
+    ),
     ("WganGpCifar10DcganGenerator", {}, TRANSPOSED + dense(D, 3, 5) + 2 * 64 * D + 2 * 2 * D + 2 * D),
     ("WganGpCifar10DcganDiscriminator", {}, dense(3, D, 5) + CONVOLUTIONS + dense(64 * D, 1)),
 ]
@@ -190,6 +203,7 @@ CRITICS = [
     ("WganGpCifar10Discriminator", 3072, {"use_label": True}),
     ("WganGpCifar10Discriminator", 3072, {"normalize": True}),
     ("WganGpCifar10Discriminator", 64 * 64, {"normalize": True, "resolution": 64, "channels": 1}),
+    ("WganGpCifar10Discriminator", 3072, {"normalize": True, "use_label": True, "acgan": False}),
     ("WganGpCifar10DcganDiscriminator", 3072, {}),
     ("WganGpCifar10DcganDiscriminator", 3072, {"normalize": True}),
 ]
@@ -198,8 +212,7 @@ CRITICS = [
 def critic_of(model, network, settings, dtype):
     """Make a critic whose biases, scales and offsets are no longer zeros and ones."""
     paddle.seed(0)
-    keys = ("score", "class_logits")[: 1 + ("use_label" in settings)]
-    critic = getattr(model, network)(("data",), keys, 4, **settings)
+    critic = getattr(model, network)(("data", "labels"), ("score", "class_logits"), 4, **settings)
     for parameter in critic.parameters():
         parameter.set_value(parameter + 0.1 * paddle.randn(parameter.shape))
     return critic.to(dtype=dtype)
@@ -266,20 +279,20 @@ def test_penalty_reaches_every_critics_parameters(model, float64, network, size,
     The step is tiny, because a rectifier that switches makes the penalty jump.
     """
     paddle.seed(0)
-    keys = ("score", "class_logits")[: 1 + ("use_label" in settings)]
-    critic = getattr(model, network)(("data",), keys, 4, **settings)
+    critic = getattr(model, network)(("data", "labels"), ("score", "class_logits"), 4, **settings)
     real, fake = (paddle.to_tensor(image((3, size), seed, "float64")) for seed in (0, 1))
 
     def penalty():
         paddle.seed(5)
-        return losses.gradient_penalty(lambda x: critic({"data": x})["score"], real, fake)
+        given = {"labels": paddle.arange(3)}
+        return losses.gradient_penalty(lambda x: critic({"data": x, **given})["score"], real, fake)
 
     penalty().backward()
     directions = [(p, p.numpy(), image(p.shape, 7, "float64")) for p in critic.parameters()]
     slope = sum((p.grad.numpy() * d).sum() for p, _, d in directions if p.grad is not None)
     # Biases may be idle: without a rectifier after them, they move no gradient.
     idle = [name for name, p in critic.named_parameters() if p.grad is None or not p.grad.numpy().any()]
-    classifier = ["classify.weight"] if "use_label" in settings else []
+    classifier = ["classify.weight"] if settings.get("use_label") and settings.get("acgan", True) else []
     assert [name for name in idle if name.endswith(("weight", "scale"))] == classifier
     ends = []
     for step in (1e-9, -1e-9):
@@ -334,7 +347,7 @@ def in_torch(arrays, settings):
     weights = {name: torch.from_numpy(value) for name, value in arrays.items()}
 
     def conv(name, x):
-        return TF.conv2d(x, weights[f"{name}.weight"], weights[f"{name}.bias"], padding="same")
+        return TF.conv2d(x, weights[f"{name}.weight"], weights.get(f"{name}.bias"), padding="same")
 
     def linear(name, x):
         return x @ weights[f"{name}.weight"] + weights[f"{name}.bias"]
@@ -349,9 +362,12 @@ def in_torch(arrays, settings):
             x * weights[f"{name}.scale"][labels][..., None, None] + weights[f"{name}.offset"][labels][..., None, None]
         )
 
-    def layer_norm(name, x):
+    def layer_norm(name, x, labels):
         x = TF.layer_norm(x, x.shape[1:], eps=1e-5)
-        return x * weights[f"{name}.scale"] + weights[f"{name}.offset"]
+        scale, offset = (weights[f"{name}.{key}"] for key in ("scale", "offset"))
+        if labels is not None:
+            scale, offset = (table[labels][..., None, None] for table in (scale, offset))
+        return x * scale + offset
 
     def up(x):
         return TF.interpolate(x, scale_factor=2, mode="nearest")
@@ -365,9 +381,11 @@ def in_torch(arrays, settings):
             h = conv(f"{name}.conv1", up(TF.relu(batch_norm(f"{name}.norm1", x, labels))))
             h = conv(f"{name}.conv2", TF.relu(batch_norm(f"{name}.norm2", h, labels)))
             x = conv(f"{name}.shortcut", up(x)) + h
-        return torch.tanh(conv("output", TF.relu(batch_norm("norm", x)))).reshape(len(x), -1).numpy()
+        x = batch_norm("norm", x, labels if settings["resolution"] == 64 else None)
+        return torch.tanh(conv("output", TF.relu(x))).reshape(len(x), -1).numpy()
 
-    def critic(images):
+    def critic(images, labels):
+        labels = torch.from_numpy(labels) if settings["use_label"] and not settings["acgan"] else None
         x = torch.from_numpy(images).reshape(len(images), settings["channels"], settings["resolution"], -1)
         wide = settings["resolution"] == 64
         if wide:
@@ -375,25 +393,27 @@ def in_torch(arrays, settings):
         for index in range(4):
             name = f"blocks.{index}"
             first, down = index == 0 and not wide, index < 2 or wide
-            h = conv(f"{name}.conv1", x if first else TF.relu(layer_norm(f"{name}.norm1", x)))
-            h = conv(f"{name}.conv2", TF.relu(h if first else layer_norm(f"{name}.norm2", h)))
+            h = conv(f"{name}.conv1", x if first else TF.relu(layer_norm(f"{name}.norm1", x, labels)))
+            h = conv(f"{name}.conv2", TF.relu(h if first else layer_norm(f"{name}.norm2", h, labels)))
             if down:
                 h, x = TF.avg_pool2d(h, 2), conv(f"{name}.shortcut", TF.avg_pool2d(x, 2))
             x = x + h
         x = x.flatten(1) if wide else TF.relu(x).mean((2, 3))
         scores = linear("output", x)[:, 0].numpy()
-        return scores, linear("classify", x).numpy() if settings["use_label"] else None
+        return scores, linear("classify", x).numpy() if "classify.weight" in weights else None
 
     return generator, critic
 
 
-@pytest.mark.parametrize("use_label", [False, True])
+@pytest.mark.parametrize(("use_label", "acgan"), [(False, True), (True, True), (True, False)])
 @pytest.mark.parametrize(("resolution", "channels"), [(32, 3), (64, 1)])
-def test_residual_networks_are_those_of_the_reference(model, resolution, channels, use_label):
+def test_residual_networks_are_those_of_the_reference(model, resolution, channels, use_label, acgan):
     pytest.importorskip("torch")
     settings = {"resolution": resolution, "channels": channels, "use_label": use_label}
     generator = model.WganGpCifar10Generator(("noise", "labels"), ("out",), 4, **settings)
-    critic = model.WganGpCifar10Discriminator(("data",), ("score", "logits"), 4, normalize=True, **settings)
+    settings["acgan"] = acgan
+    keys = ("data", "labels"), ("score", "logits")
+    critic = model.WganGpCifar10Discriminator(*keys, 4, normalize=True, **settings)
     paddle.seed(1)
     for player in (generator, critic):
         player.to(dtype="float64")
@@ -406,10 +426,11 @@ def test_residual_networks_are_those_of_the_reference(model, resolution, channel
     made = generator({"noise": paddle.to_tensor(noise), "labels": paddle.to_tensor(labels)})["out"].numpy()
     np.testing.assert_allclose(made, in_torch(arrays[0], settings)[0](noise, labels), atol=1e-9)
     images = image((3, channels * resolution**2)).astype("float64")
-    judged = critic({"data": paddle.to_tensor(images)})
-    scores, logits = in_torch(arrays[1], settings)[1](images)
+    judged = critic({"data": paddle.to_tensor(images), "labels": paddle.to_tensor(labels)})
+    scores, logits = in_torch(arrays[1], settings)[1](images, labels)
     np.testing.assert_allclose(judged["score"].numpy(), scores, atol=1e-9)
-    if use_label:
+    assert ("logits" in judged) is (logits is not None) is (use_label and acgan)
+    if logits is not None:
         np.testing.assert_allclose(judged["logits"].numpy(), logits, atol=1e-9)
 
 
