@@ -93,7 +93,7 @@ def test_an_epoch_is_a_pass_over_the_data_only_in_dcgan(refusal):
 
 
 def test_labels_are_used_as_in_the_references():
-    """Of CIFAR-10's residual networks CONDITIONAL and ACGAN are True; Karras' classifier judges both players' images."""
+    """gan_cifar_resnet.py has CONDITIONAL and ACGAN; Karras' critic classifies generated images, too."""
     cifar10 = composed("wgangp_cifar10")
     assert (cifar10.MODEL.gen_net.use_label, cifar10.MODEL.dis_net.use_label, cifar10.MODEL.dis_net.acgan) == (
         True,
