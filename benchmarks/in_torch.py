@@ -79,8 +79,11 @@ def trainer(
     peer = importlib.import_module(f"peers.{workload.peer}")
     generate, judge = peer.generator, peer.critic
     if workload.peer == "pgan":
-        of_scale = {"scale": generator.scale, "fade": generator.fade, "scale_bias": cfg.MODEL.gen_net.scale_bias}
-        generate, judge = functools.partial(generate, **of_scale), functools.partial(judge, **of_scale)
+        both = {"scale": generator.scale, "fade": generator.fade}
+        both |= {key: cfg.MODEL.gen_net[key] for key in ("scale_bias", "he_everywhere")}
+        consecutive = cfg.MODEL.dis_net.consecutive_groups
+        generate = functools.partial(generate, **both)
+        judge = functools.partial(judge, **both, consecutive_groups=consecutive)
     if workload.peer == "dcgan":
         classes = cfg.MODEL.gen_net.label_num
         generate = functools.partial(generate, image_size=tuple(cfg.MODEL.gen_net.image_size), classes=classes)
@@ -95,7 +98,7 @@ def losses_of(workload: Workload, cfg: DictConfig):
     if workload.peer == "dcgan":
         return losses.Adversarial(given["objective"], given["real_target"])
     given.pop("penalty_gradient")
-    return losses.WassersteinGP(mixes_samples=workload.peer == "pgan", **given)
+    return losses.WassersteinGP(**given)
 
 
 def settings(solver: AdversarialSolver, cfg: DictConfig) -> training.Settings:

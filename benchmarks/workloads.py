@@ -87,7 +87,7 @@ WORKLOADS = [
         "cifar10_resnet",
         "CIFAR-10 residual, dim 64, batch 16",
         "wgangp/wgangp_cifar10",
-        [*both("dim=64"), "TRAIN.batch_size=16"],
+        ["preset=unconditional", *both("dim=64"), "TRAIN.batch_size=16"],
         "residual",
         "cifar10",
         (3, 32, 32),

@@ -45,6 +45,12 @@ class GeneratorAverage(ema.ExponentialMovingAverage):
             shadow = self.params_shadow[name]
             shadow.set_value(paddle.to_tensor(value).astype(shadow.dtype))
 
+    @paddle.no_grad()
+    def restart(self) -> None:
+        """Begin anew from the generator's present values."""
+        for name, value in self._named_values():
+            self.params_shadow[name].set_value(precision.full(value, self.optimizer))
+
     def _named_values(self):
         return itertools.chain(self.model.named_parameters(), self.model.named_buffers())
 

@@ -77,8 +77,11 @@ class Network(Strict):
     latent_dim: PositiveInt = None
     channels: Literal[1, 3] = None
     scale_bias: bool = None
+    he_everywhere: bool = None
+    consecutive_groups: bool = None
     label_num: PositiveInt = None
     use_label: bool = False
+    acgan: bool = None
     normalize: bool = None
     resolution: Literal[32, 64] = None
     negative_slope: Share = None
@@ -141,6 +144,7 @@ class Loss(Strict):
     drift: NonNegativeFloat = None
     acgan_scale: NonNegativeFloat = None
     acgan_scale_g: NonNegativeFloat = None
+    acgan_generated: bool = None
     objective: Literal["non_saturating", "minimax", "least_squares", "hinge"] = None
     real_target: Annotated[float, Field(gt=0, le=1)] = None
     instance_noise: NonNegativeFloat = None
@@ -199,13 +203,13 @@ class Train(Strict):
     """``TRAIN``: ppsci's keys with ranges of our own, and those of adversarial training."""
 
     epochs: PositiveInt
-    iters_per_epoch: PositiveInt
+    iters_per_epoch: PositiveInt | None
     batch_size: PositiveInt
     gen_batch_multiple: PositiveInt
     n_critic: PositiveInt
     n_gen: PositiveInt = None
     save_freq: NonNegativeInt
-    sample_freq: NonNegativeInt
+    sample_freq: NonNegativeInt | None
     eval_during_train: bool
     eval_freq: PositiveInt
     start_eval_epoch: PositiveInt
@@ -218,6 +222,7 @@ class Train(Strict):
     stages: Annotated[list[GrowthStage], Field(min_length=1)] = None
     start_scale: NonNegativeInt = None
     reset_optimizer: bool = None
+    reset_average: bool = None
     collapse: Collapse = None
     ema: Average
     swa: Swa
@@ -307,6 +312,15 @@ class Config(ppsci_config.SolverConfig, Strict):
     EVAL: Eval
     INFER: Infer
     VIS: Visual
+
+    @model_validator(mode="after")
+    def epochs_have_a_length(self):
+        """An epoch may be a pass over the data where it is one in the reference: in DCGAN."""
+        if self.TRAIN.iters_per_epoch is None and self.TRAIN.n_gen is None:
+            raise ValueError(
+                "TRAIN.iters_per_epoch=None: give a number; only DCGAN's epoch may be a pass over the data."
+            )
+        return self
 
     @model_validator(mode="after")
     def weights_are_given(self):

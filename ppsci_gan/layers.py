@@ -629,6 +629,7 @@ class LayerNorm2D(nn.Layer):
     Args:
         channels: Their number.
         epsilon: Added to the variance.
+        affine: False: scales stay 1 and offsets 0.
 
     Examples:
         >>> import paddle
@@ -637,11 +638,15 @@ class LayerNorm2D(nn.Layer):
         0.0
     """
 
-    def __init__(self, channels: int, epsilon: float = 1e-5):
+    def __init__(self, channels: int, epsilon: float = 1e-5, affine: bool = True):
         super().__init__()
         self.epsilon = epsilon
-        self.scale = self.create_parameter([channels, 1, 1], default_initializer=nn.initializer.Constant(1.0))
-        self.offset = self.create_parameter([channels, 1, 1], default_initializer=nn.initializer.Constant(0.0))
+        for name, value in (("scale", 1.0), ("offset", 0.0)):
+            if affine:
+                initial = nn.initializer.Constant(value)
+                setattr(self, name, self.create_parameter([channels, 1, 1], default_initializer=initial))
+            else:
+                self.register_buffer(name, paddle.full([channels, 1, 1], value), persistable=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the normalised images, [N, C, H, W]."""

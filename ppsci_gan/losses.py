@@ -165,7 +165,8 @@ class WassersteinGP:
     Each returns a dict with the ``loss`` to minimise and the terms worth logging.
 
     Args:
-        critic: Maps ``{"data": [N, ...]}`` to ``{"score": [N]}``, and ``"class_logits"`` where it has an ACGAN head.
+        critic: Maps ``{"data": [N, ...], "labels": [N]}``, the latter where there are any, to ``{"score": [N]}`` and,
+            where it has an ACGAN head, ``"class_logits"``.
         penalty_weight: Factor of the gradient penalty.
         penalty_target: Norm that the penalty pulls to.
         penalty_one_sided: Whether norms below the target are left alone.
@@ -178,6 +179,7 @@ class WassersteinGP:
             arXiv:1710.10196, appendix A.1).
         acgan_scale: Factor of the classifier's loss in the critic's.
         acgan_scale_g: Factor of the classifier's loss in the generator's.
+        acgan_generated: Whether the critic learns to classify generated samples, too, and not only real ones.
 
     Examples:
         >>> import paddle
@@ -199,6 +201,7 @@ class WassersteinGP:
         drift: float = 0.0,
         acgan_scale: float = 1.0,
         acgan_scale_g: float = 0.1,
+        acgan_generated: bool = False,
     ):
         self.critic = critic
         self.penalty_weight = penalty_weight
@@ -217,6 +220,7 @@ class WassersteinGP:
         self.drift = drift
         self.acgan_scale = acgan_scale
         self.acgan_scale_g = acgan_scale_g
+        self.acgan_generated = acgan_generated
 
     def critic_loss(
         self, output_dict: dict[str, Tensor], label_dict: dict[str, Tensor] | None = None, *_
@@ -225,30 +229,35 @@ class WassersteinGP:
 
         Args:
             output_dict: ``real_data`` and ``fake_data`` [N, ...], and ``update``, how many updates the critic had.
-            label_dict: ``labels`` of the real samples where the critic classifies.
+            label_dict: ``labels`` of the real samples, which the generator was given, too, where there are any.
 
         Returns:
             ``loss``; ``wasserstein``, the estimated distance; ``drift``, ``penalty`` and ``acgan`` with their factors.
         """
         real, fake = output_dict["real_data"], output_dict["fake_data"]
-        of_real, fake_score = self._judge(real, fake)
-        loss = wasserstein_critic(of_real["score"], fake_score)
+        given = label_dict or {}
+        # Apart, not in one pass over both: in two, what both push against each other with the same force, such as the
+        # output's bias, has a gradient of exactly zero; in one, rounding leaves 1e-8, of which Adam makes whole steps.
+        of_real, of_fake = (self.critic({"data": samples, **given}) for samples in (real, fake))
+        loss = wasserstein_critic(of_real["score"], of_fake["score"])
         terms = {"wasserstein": -loss.detach()}
         if self.drift:
             terms["drift"] = self.drift * (of_real["score"] ** 2).mean()
             loss = loss + terms["drift"]
         if output_dict["update"] % self.penalty_interval == 0:
-            terms["penalty"] = self._penalty(real, fake)
+            terms["penalty"] = self._penalty(real, fake, given)
             loss = loss + terms["penalty"]
         if "class_logits" in of_real:
-            terms["acgan"] = acgan(of_real["class_logits"], label_dict["labels"], self.acgan_scale)
+            terms["acgan"] = acgan(of_real["class_logits"], given["labels"], self.acgan_scale)
+            if self.acgan_generated:
+                terms["acgan"] += acgan(of_fake["class_logits"], given["labels"], self.acgan_scale)
             loss = loss + terms["acgan"]
         return {"loss": loss, **terms}
 
-    def _penalty(self, real: Tensor, fake: Tensor) -> Tensor:
+    def _penalty(self, real: Tensor, fake: Tensor, given: dict[str, Tensor]) -> Tensor:
         weight = self.penalty_weight * self.penalty_interval
         settings = weight, self.penalty_target, self.penalty_one_sided
-        score = lambda x: self.critic({"data": x})["score"]  # noqa: E731
+        score = lambda x: self.critic({"data": x, **given})["score"]  # noqa: E731
         try:
             return gradient_penalty(score, real, fake, *settings, self.penalty_explicit)
         except InputError as error:
@@ -258,15 +267,6 @@ class WassersteinGP:
             self.penalty_explicit = self.may_fall_back = False
         return gradient_penalty(score, real, fake, *settings)
 
-    def _judge(self, real: Tensor, fake: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Return the critic's outputs for real samples and its scores of generated ones."""
-        if getattr(self.critic, "mixes_samples", False):
-            return self.critic({"data": real}), self.critic({"data": fake})["score"]
-        # One pass over both: bigger products.
-        judged = self.critic({"data": paddle.concat([real, fake])})
-        fake_score = judged["score"][real.shape[0] :]
-        return {key: value[: real.shape[0]] for key, value in judged.items()}, fake_score
-
     def generator_loss(
         self, output_dict: dict[str, Tensor], label_dict: dict[str, Tensor] | None = None, *_
     ) -> dict[str, Tensor]:
@@ -274,12 +274,12 @@ class WassersteinGP:
 
         Args:
             output_dict: ``fake_data`` [N, ...].
-            label_dict: ``labels`` that the generator was given, where the critic classifies.
+            label_dict: ``labels`` that the generator was given, where there are any.
 
         Returns:
             ``loss`` and ``acgan`` with its scale.
         """
-        judged = self.critic({"data": output_dict["fake_data"]})
+        judged = self.critic({"data": output_dict["fake_data"], **(label_dict or {})})
         loss = wasserstein_generator(judged["score"])
         if "class_logits" not in judged:
             return {"loss": loss}

@@ -123,7 +123,9 @@ class AdversarialSolver(ppsci.solver.Solver):
         cfg: DictConfig,
     ):
         self.generator = generator
-        whole = Stage("", cfg.TRAIN.epochs * cfg.TRAIN.iters_per_epoch, phases, constraint or {})
+        # Null until a script has read the data of which an epoch is a pass; for evaluation it never does.
+        iterations = cfg.TRAIN.epochs * (cfg.TRAIN.iters_per_epoch or 0)
+        whole = Stage("", iterations, phases, constraint or {})
         self.stages = Stages(list(stages) or [whole], parts=cfg.TRAIN.update_freq * distributed.count())
         self.stage: Stage | None = None  # the present one
         self.phases = phases = self.stages[0].phases
@@ -143,7 +145,7 @@ class AdversarialSolver(ppsci.solver.Solver):
         self.pretrained_model_path = cfg.INFER.pretrained_gen_model_path
         self.optimizer = ppsci.optimizer.OptimizerList(tuple(phase.optimizer for phase in phases))
         self.seed = cfg.seed
-        self.sample_freq = cfg.TRAIN.sample_freq
+        self.sample_freq = cfg.TRAIN.sample_freq or 0
         self.num_fixed = cfg.VIS.num_images
         self.ema_model = None
         if cfg.TRAIN.ema.use_ema:

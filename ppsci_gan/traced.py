@@ -193,6 +193,23 @@ def layer_norm2d(layer: layers.LayerNorm2D, x: Traced | Tensor) -> Traced | Tens
     return Traced(y, (x, pullback))
 
 
+def modulate(x: Traced | Tensor, scale: Tensor, offset: Tensor) -> Traced | Tensor:
+    """Scale and shift every channel of every image by its own numbers.
+
+    Args:
+        x: [N, C, H, W].
+        scale: [N, C].
+        offset: [N, C].
+
+    Returns:
+        [N, C, H, W], traced where ``x`` is.
+    """
+    if not isinstance(x, Traced):
+        return layers.modulate(x, scale, offset)
+    none = paddle.zeros_like(offset)
+    return Traced(layers.modulate(x.value, scale, offset), (x, lambda g: layers.modulate(g, scale, none)))
+
+
 def avg_pool2d(x: Traced | Tensor, size: int) -> Traced | Tensor:
     """Mean of every square of size x size pixels.
 

@@ -169,7 +169,11 @@ class Transfer(NamedTuple):
         own = {name: tuple(value.shape) for name, value in player.state_dict().items()}
         misfits = list(own.keys() ^ arrays.keys())
         misfits += [name for name in own.keys() & arrays.keys() if own[name] != arrays[name].shape]
-        if self.class_map is None and misfits and all(_class_axis(player, n) is not None for n in misfits):
+        differ_in_classes = all(
+            _class_axis(player, n) is not None and n in own and n in arrays and len(own[n]) == arrays[n].ndim
+            for n in misfits
+        )
+        if self.class_map is None and misfits and differ_in_classes:
             return "  Or say which class of the source each of the target's is: TRANSFER.class_map=[...]"
         parts = {next((p for p in PARTS if re.match(player.parts.get(p, "$."), name)), None) for name in misfits}
         if not misfits or None in parts:

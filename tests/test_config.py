@@ -80,7 +80,34 @@ def test_growth_follows_the_literature():
         assert (cfg.LOSS.penalty_weight, cfg.LOSS.drift, cfg.TRAIN.n_critic) == (10, 0.001, 1)
         assert (cfg.MODEL.gen_net.latent_dim, cfg.TRAIN.ema.decay) == (512, 0.999)
     assert (paper.MODEL.gen_net.scale_bias, zoo.MODEL.gen_net.scale_bias) == (False, True)
-    assert (paper.TRAIN.reset_optimizer, zoo.TRAIN.reset_optimizer) == (False, True)
+    for key in ("reset_optimizer", "reset_average"):
+        assert (paper.TRAIN[key], zoo.TRAIN[key]) == (False, True)
+    for net, key in (("gen_net", "he_everywhere"), ("dis_net", "he_everywhere"), ("dis_net", "consecutive_groups")):
+        assert (paper.MODEL[net][key], zoo.MODEL[net][key]) == (False, True)
+
+
+def test_an_epoch_is_a_pass_over_the_data_only_in_dcgan(refusal):
+    assert composed("dcgan").TRAIN.iters_per_epoch is composed("dcgan", "preset=mnist").TRAIN.iters_per_epoch is None
+    message = "TRAIN.iters_per_epoch=None: give a number; only DCGAN's epoch may be a pass over the data."
+    assert message in refusal("TRAIN.iters_per_epoch", None)
+
+
+def test_labels_are_used_as_in_the_references():
+    """gan_cifar_resnet.py has CONDITIONAL and ACGAN; Karras' critic classifies generated images, too."""
+    cifar10 = composed("wgangp_cifar10")
+    assert (cifar10.MODEL.gen_net.use_label, cifar10.MODEL.dis_net.use_label, cifar10.MODEL.dis_net.acgan) == (
+        True,
+    ) * 3
+    assert (cifar10.LOSS.acgan_scale, cifar10.LOSS.acgan_scale_g) == (1.0, 0.1)
+    for preset in ("unconditional", "dcgan"):
+        cfg = composed("wgangp_cifar10", f"preset={preset}")
+        assert (cfg.MODEL.gen_net.use_label, cfg.MODEL.dis_net.use_label) == (False, False)
+    pgan, zoo = composed("pgan"), composed("pgan", "preset=pytorch_gan_zoo")
+    assert (pgan.LOSS.acgan_scale, pgan.LOSS.acgan_scale_g, pgan.LOSS.acgan_generated) == (1.0, 1.0, True)
+    assert (zoo.LOSS.acgan_scale, zoo.LOSS.acgan_scale_g, zoo.LOSS.acgan_generated) == (1.0, 1.0, False)
+    for preset in ("none", "cifar10"):
+        cfg = composed("transfergan", f"preset={preset}")
+        assert (cfg.LOSS.acgan_scale, cfg.LOSS.acgan_scale_g) == (1.0, 1.0)
 
 
 def test_dcgan_follows_the_reference():

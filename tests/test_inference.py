@@ -17,7 +17,7 @@ from ppsci_gan.files import REPOSITORY
 NETWORKS = {
     "toy": ("toy", "WganGpToyGenerator", ["MODEL.gen_net.dim=8"]),
     "mnist": ("mnist", "WganGpMnistGenerator", ["MODEL.gen_net.dim=2"]),
-    "conditional": ("cifar10", "WganGpCifar10Generator", ["MODEL.gen_net.dim=4", "MODEL.gen_net.use_label=true"]),
+    "conditional": ("cifar10", "WganGpCifar10Generator", ["MODEL.gen_net.dim=4"]),
     "dcgan": ("cifar10", "WganGpCifar10DcganGenerator", ["preset=dcgan", "MODEL.gen_net.dim=4"]),
 }
 

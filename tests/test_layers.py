@@ -61,6 +61,12 @@ FUNCTIONS = {
     "convolution, no bias": (lambda x, w: layers.conv2d(x, w, stride=(1, 2), padding=(1, 0)), [4, 6, 3, 1]),
     "transposed": (lambda x, w, b: layers.conv2d_transpose(x, w, b, 2, "same", 1), [6, 4, 5, 5], [4]),
     "transposed, no bias": (lambda x, w: layers.conv2d_transpose(x, w, None, 2, 2, 1), [6, 4, 5, 5]),
+    "transposed, cut unevenly": (lambda x, w, b: layers.conv2d_transpose(x, w, b, 2, [1, 2, 2, 2]), [6, 3, 5, 5], [3]),
+    "transposed, many channels": (
+        lambda x, w, b: layers.conv2d_transpose(x, w, b, 2, [1, 2, 1, 2]),
+        [6, 40, 5, 5],
+        [40],
+    ),
     "rectifier": (layers.relu,),
     "leaky rectifier": (lambda x: layers.leaky_relu(layers.upsample2d(x), 0.2),),
     "repetition, pooling": (lambda x: layers.avg_pool2d(layers.upsample2d(x, 2), 2),),

@@ -180,6 +180,32 @@ def test_critic_loss_is_the_sum_of_its_terms(batch, classify):
     assert terms["loss"].item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_the_critic_may_classify_generated_samples_too(batch):
+    output, labels = batch
+    settings = {"penalty_weight": 10.0, "acgan_scale": 0.5, "acgan_generated": True}
+    terms = losses.WassersteinGP(Critic(True), **settings).critic_loss(output, labels)
+    numbers = labels["labels"].numpy()
+    both = [log_softmax(output[key].numpy())[np.arange(4), numbers].mean() for key in ("real_data", "fake_data")]
+    assert terms["acgan"].item() == pytest.approx(-0.5 * sum(both), rel=1e-5)
+    rest = terms["penalty"].item() - terms["wasserstein"].item()
+    assert terms["loss"].item() == pytest.approx(rest + terms["acgan"].item(), rel=1e-5)
+
+
+def test_a_critic_is_given_the_labels_wherever_it_judges(batch):
+    """Real and generated samples, those between them, and the generator's."""
+    output, labels = batch
+    seen = []
+
+    def critic(x):
+        seen.append(x["labels"].tolist())
+        return {"score": (x["data"] * x["data"]).sum(axis=1)}
+
+    objective = losses.WassersteinGP(critic)
+    objective.critic_loss(output, labels)
+    objective.generator_loss(output, {"labels": paddle.to_tensor([3, 3, 0, 0])})
+    assert seen == [[0, 2, 1, 1]] * 3 + [[3, 3, 0, 0]]
+
+
 @pytest.mark.parametrize("classify", [False, True])
 def test_generator_loss(batch, classify):
     output, labels = batch

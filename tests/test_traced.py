@@ -47,6 +47,11 @@ def test_linear():
     assert_same_gradient(lambda x: traced.linear(layer, x), 5, 4)
 
 
+def test_modulate():
+    scale, offset = draw(2, 3), draw(2, 3)
+    assert_same_gradient(lambda x: traced.modulate(x, scale, offset), 2, 3, 4, 5)
+
+
 @pytest.mark.parametrize(
     "function",
     [

@@ -10,7 +10,13 @@ from ppsci_gan.errors import InputError
 from ppsci_gan.transfer import Transfer
 
 GEN = {"input_keys": ("noise", "labels"), "output_keys": ("fake_data",), "dim": 4, "label_num": 4, "use_label": True}
-DIS = {"input_keys": ("data",), "output_keys": ("score", "logits"), "dim": 4, "label_num": 4, "use_label": True}
+DIS = {
+    "input_keys": ("data", "labels"),
+    "output_keys": ("score", "logits"),
+    "dim": 4,
+    "label_num": 4,
+    "use_label": True,
+}
 
 
 @pytest.fixture
@@ -150,16 +156,39 @@ def test_labels_outside_the_map(make, source, class_map, expected):
     assert expected in str(refusal.value)
 
 
-def test_a_conditional_player_takes_an_unconditional_source(make, source):
-    path, arrays = source("generator", use_label=False)
+@pytest.mark.parametrize("resolution", [32, 64])
+def test_a_conditional_player_takes_an_unconditional_source(make, source, resolution):
+    path, arrays = source("generator", use_label=False, resolution=resolution)
     with pytest.raises(InputError) as refusal:
-        Transfer("generator", path).load(make("generator"))
+        Transfer("generator", path).load(make("generator", resolution=resolution))
     assert "TRANSFER.fresh=[classes,statistics]" in str(refusal.value)
-    player = make("generator")
+    player = make("generator", resolution=resolution)
     report = Transfer("generator", path, fresh=["classes", "statistics"]).load(player)
     np.testing.assert_array_equal(player.blocks[1].conv2.weight.numpy(), arrays["blocks.1.conv2.weight"])
     assert "blocks.1.norm1.weight" in report.left_over
     assert "blocks.1.norm1.scale" in report.fresh
+    # Only at 64 pixels does the last normalisation see labels.
+    assert ("norm.scale" in report.fresh) is ("norm.weight" in report.left_over) is (resolution == 64)
+
+
+def test_a_critic_that_sees_labels_takes_one_that_does_not(make, source):
+    path, arrays = source("critic", use_label=False)
+    with pytest.raises(InputError) as refusal:
+        Transfer("critic", path).load(make("critic", acgan=False))
+    assert "TRANSFER.fresh=[classes]" in str(refusal.value)
+    player = make("critic", acgan=False)
+    report = Transfer("critic", path, fresh=["classes"]).load(player)
+    np.testing.assert_array_equal(player.blocks[1].conv2.weight.numpy(), arrays["blocks.1.conv2.weight"])
+    assert {name.split(".")[-1] for name in report.fresh} == {"scale", "offset"}
+
+
+def test_a_critics_labels_are_mapped(make, source):
+    path, arrays = source("critic", acgan=False)
+    player = make("critic", acgan=False, label_num=3)
+    report = Transfer("critic", path, class_map=[2, None, 0]).load(player)
+    scale, theirs = player.blocks[1].norm1.scale.numpy(), arrays["blocks.1.norm1.scale"]
+    np.testing.assert_array_equal(scale, [theirs[2], np.ones(4), theirs[0]])
+    assert "blocks.1.norm1.scale[1]" in report.fresh
 
 
 @pytest.mark.parametrize(

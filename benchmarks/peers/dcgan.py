@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from peers.layers import State
 from peers.layers import batch_norm
-from peers.layers import conv
-from peers.layers import conv_transpose
+from peers.layers import down
 from peers.layers import linear
+from peers.layers import up
 
 
 def layers(state: State, kind: str) -> list[str]:
@@ -47,8 +47,7 @@ def generator(
     h = linear(state, last, join(h, labels, classes)).view(len(noise), -1, *finest)
     for number, (name, size) in enumerate(zip(ups, sizes)):
         h = join(F.relu(batch_norm(state, f"norms.{number}", h)), labels, classes)
-        missing = [1 - edge % 2 for edge in size]
-        h = conv_transpose(state, name, h, stride=2, padding=2, output_padding=missing)
+        h = up(state, name, h, size)
     return h.tanh()
 
 
@@ -56,7 +55,7 @@ def critic(state: State, images: Tensor, labels: Tensor | None = None, classes: 
     """Return logits [N] of the discriminator, and no class logits."""
     h = images
     for number, name in enumerate(layers(state, "downs")):
-        h = conv(state, name, join(h, labels, classes), stride=2, padding=2)
+        h = down(state, name, join(h, labels, classes))
         h = F.leaky_relu(batch_norm(state, f"norms.{number - 1}", h) if number else h, 0.2)
     h = h.flatten(1)
     *hidden, last = layers(state, "linears")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -16,12 +18,25 @@ def linear(state: State, name: str, x: Tensor) -> Tensor:
 
 def conv(state: State, name: str, x: Tensor, **geometry) -> Tensor:
     """Convolution."""
-    return F.conv2d(x, state[f"{name}.weight"], state[f"{name}.bias"], **geometry)
+    return F.conv2d(x, state[f"{name}.weight"], state.get(f"{name}.bias"), **geometry)
 
 
 def conv_transpose(state: State, name: str, x: Tensor, **geometry) -> Tensor:
     """Transposed convolution."""
     return F.conv_transpose2d(x, state[f"{name}.weight"], state[f"{name}.bias"], **geometry)
+
+
+def down(state: State, name: str, x: Tensor) -> Tensor:
+    """5x5 convolution of stride 2 with TensorFlow's padding SAME: of an even edge one zero before and two behind."""
+    height, width = (1 + edge % 2 for edge in x.shape[2:])
+    return conv(state, name, F.pad(x, (width, 2, height, 2)), stride=2)
+
+
+def up(state: State, name: str, x: Tensor, size: Sequence[int]) -> Tensor:
+    """``down`` of images of a size, transposed."""
+    whole = conv_transpose(state, name, x, stride=2)
+    top, left = (1 + edge % 2 for edge in size)
+    return whole[:, :, top : top + size[0], left : left + size[1]]
 
 
 def batch_norm(state: State, name: str, x: Tensor, affine: bool = True) -> Tensor:

@@ -34,8 +34,6 @@ class WassersteinGP:
     """WGAN-GP's two losses; the arguments are those of ``ppsci_gan.losses.WassersteinGP``.
 
     Args:
-        mixes_samples: Whether the critic's judgement of a sample depends on the others, so that real and generated ones
-            are judged apart.
         penalty_weight: Factor of the gradient penalty.
         penalty_target: Norm that the penalty pulls to.
         penalty_one_sided: Whether norms below the target are left alone.
@@ -43,11 +41,11 @@ class WassersteinGP:
         drift: Factor of the mean square of the real samples' scores.
         acgan_scale: Factor of the classifier's loss in the critic's.
         acgan_scale_g: Factor of the classifier's loss in the generator's.
+        acgan_generated: Whether the critic learns to classify generated samples, too.
     """
 
     def __init__(
         self,
-        mixes_samples: bool = False,
         penalty_weight: float = 10.0,
         penalty_target: float = 1.0,
         penalty_one_sided: bool = False,
@@ -55,11 +53,12 @@ class WassersteinGP:
         drift: float = 0.0,
         acgan_scale: float = 1.0,
         acgan_scale_g: float = 0.1,
+        acgan_generated: bool = False,
     ):
-        self.mixes_samples = mixes_samples
         self.penalty_weight, self.penalty_interval = penalty_weight, penalty_interval
         self.penalty_target, self.penalty_one_sided = penalty_target, penalty_one_sided
         self.drift, self.acgan_scale, self.acgan_scale_g = drift, acgan_scale, acgan_scale_g
+        self.acgan_generated = acgan_generated
 
     def critic(
         self, judge: Judge, real: Tensor, fake: Tensor, labels: Tensor | None, shares: Callable[[], Tensor], update: int
@@ -74,12 +73,7 @@ class WassersteinGP:
             shares: Draws those of generated samples in the mixtures, [N].
             update: How many updates the critic had.
         """
-        if self.mixes_samples:
-            (of_real, logits), (of_fake, _) = judge(real), judge(fake)
-        else:
-            scores, logits = judge(torch.cat([real, fake]))
-            of_real, of_fake = scores.split(len(real))
-            logits = None if logits is None else logits[: len(real)]
+        (of_real, logits), (of_fake, fake_logits) = judge(real), judge(fake)
         loss = of_fake.mean() - of_real.mean()
         terms = {"wasserstein": -loss.detach()}
         if self.drift:
@@ -89,6 +83,8 @@ class WassersteinGP:
             terms["penalty"] = self.penalty_weight * self.penalty_interval * penalty
         if logits is not None:
             terms["acgan"] = self.acgan_scale * F.cross_entropy(logits, labels)
+            if self.acgan_generated:
+                terms["acgan"] = terms["acgan"] + self.acgan_scale * F.cross_entropy(fake_logits, labels)
         return {"loss": loss + sum(value for name, value in terms.items() if name != "wasserstein"), **terms}
 
     def generator(self, judge: Judge, fake: Tensor, labels: Tensor | None) -> dict[str, Tensor]:

@@ -29,8 +29,10 @@ def generator(
     scale: int = 0,
     fade: float = 1.0,
     scale_bias: bool = False,
+    he_everywhere: bool = False,
 ) -> Tensor:
     """Return images [N, C, R, R]."""
+    last = 2**0.5 if he_everywhere else 1.0
 
     def norm(x):
         return x * torch.rsqrt(x.pow(2).mean(1, keepdim=True) + 1e-8)
@@ -43,14 +45,14 @@ def generator(
 
     if labels is not None:
         noise = torch.cat([noise, F.one_hot(labels, CLASSES).to(noise)], dim=1)
-    h = layer("first", norm(noise), gain=2**0.5 / 4).view(len(noise), -1, 4, 4)
+    h = layer("first", norm(noise), gain=2**0.5 if he_everywhere else 2**0.5 / 4).view(len(noise), -1, 4, 4)
     h = before = step("base", norm(F.leaky_relu(h, 0.2)))
     for number in range(1, scale + 1):
         before, h = h, upsample(h)
         h = step(f"blocks.{number - 1}.1", step(f"blocks.{number - 1}.0", h))
-    image = layer(f"to_image.{scale}", h, gain=1)
+    image = layer(f"to_image.{scale}", h, last)
     if scale and fade < 1:
-        image = torch.lerp(upsample(layer(f"to_image.{scale - 1}", before, gain=1)), image, fade)
+        image = torch.lerp(upsample(layer(f"to_image.{scale - 1}", before, last)), image, fade)
     return image
 
 
@@ -61,6 +63,8 @@ def critic(
     scale: int = 0,
     fade: float = 1.0,
     scale_bias: bool = False,
+    he_everywhere: bool = False,
+    consecutive_groups: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
     """Return scores [N] and, where there is a classifier, class logits."""
 
@@ -74,8 +78,12 @@ def critic(
             h = torch.lerp(step(f"from_image.{scale - 1}", F.avg_pool2d(images, 2)), h, fade)
     n, c = h.shape[:2]
     group = 4 if n % 4 == 0 else n
-    deviation = h.reshape(group, -1, c, 4, 4).var(0, unbiased=False).add(1e-8).sqrt().mean([1, 2, 3])
-    h = torch.cat([h, deviation.repeat(group).view(n, 1, 1, 1).expand(n, 1, 4, 4)], dim=1)
+    if consecutive_groups:
+        deviation = h.reshape(-1, group, c, 4, 4).var(1).add(1e-8).sqrt().mean([1, 2, 3]).repeat_interleave(group)
+    else:
+        deviation = h.reshape(group, -1, c, 4, 4).var(0, unbiased=False).add(1e-8).sqrt().mean([1, 2, 3]).repeat(group)
+    h = torch.cat([h, deviation.view(n, 1, 1, 1).expand(n, 1, 4, 4)], dim=1)
     h = step("last", step("base", h).flatten(1))
-    logits = equalized(state, "classify", h, 1, scale_bias) if "classify.bias" in state else None
-    return equalized(state, "output", h, 1, scale_bias)[:, 0], logits
+    last = 2**0.5 if he_everywhere else 1.0
+    logits = equalized(state, "classify", h, last, scale_bias) if "classify.bias" in state else None
+    return equalized(state, "output", h, last, scale_bias)[:, 0], logits

@@ -21,15 +21,18 @@ def blocks(state: State) -> list[str]:
     return list(itertools.takewhile(lambda name: f"{name}.conv1.weight" in state, names))
 
 
+def modulated(state: State, name: str, x: Tensor, labels: Tensor) -> Tensor:
+    """Scale and shift every image by its class."""
+    scale, offset = (F.embedding(labels, state[f"{name}.{key}"])[..., None, None] for key in ("scale", "offset"))
+    return x * scale + offset
+
+
 def generator(state: State, noise: Tensor, labels: Tensor | None = None) -> Tensor:
     """Return images [N, C, R, R] in [-1, 1]."""
 
     def activate(name: str, x: Tensor) -> Tensor:
         if f"{name}.scale" in state:
-            scale, offset = (
-                F.embedding(labels, state[f"{name}.{key}"])[..., None, None] for key in ("scale", "offset")
-            )
-            x = batch_norm(state, f"{name}.normalize", x, affine=False) * scale + offset
+            x = modulated(state, name, batch_norm(state, f"{name}.normalize", x, affine=False), labels)
         elif f"{name}.weight" in state:
             x = batch_norm(state, name, x)
         return F.relu(x)
@@ -46,7 +49,10 @@ def critic(state: State, images: Tensor, labels: Tensor | None = None) -> tuple[
     """Return scores [N] and, where there is a classifier, class logits."""
 
     def activate(name: str, x: Tensor) -> Tensor:
-        return F.relu(layer_norm(state, name, x) if f"{name}.scale" in state else x)
+        if f"{name}.scale" in state:
+            conditional = state[f"{name}.scale"].dim() == 2
+            x = modulated(state, name, F.group_norm(x, 1), labels) if conditional else layer_norm(state, name, x)
+        return F.relu(x)
 
     at_64 = "input.weight" in state
     x = conv(state, "input", images, padding=1) if at_64 else images

@@ -21,6 +21,7 @@ from ppsci_gan import histograms
 from ppsci_gan import latent
 from ppsci_gan import plots
 from ppsci_gan import weights
+from ppsci_gan.data import batches
 from ppsci_gan.data import faces
 from ppsci_gan.data import images
 from ppsci_gan.data import pyramid
@@ -110,6 +111,8 @@ def train(cfg: DictConfig):
         "batch_size": cfg.TRAIN.batch_size,
         "sampler": {"name": "BatchSampler", "drop_last": False, "shuffle": True},
     }
+    shown = cfg.TRAIN.batch_size * cfg.TRAIN.n_critic * cfg.TRAIN.update_freq  # in an iteration
+    cfg.TRAIN.iters_per_epoch = cfg.TRAIN.iters_per_epoch or batches.iterations_of_a_pass(len(real.data), shown)
     # --8<-- [end:data]
 
     # --8<-- [start:model]
@@ -157,7 +160,7 @@ def train(cfg: DictConfig):
         evaluation = build_evaluation(cfg, cfg.TRAIN.scores, cfg.TRAIN.num_eval_samples, real)
         validator = evaluation.validator(generator, cfg.EVAL.batch_size, cfg.seed, image_shape(cfg), low=-1)
         score = evaluation.best(cfg.TRAIN.best_score)
-    shown = real.data[: cfg.VIS.num_images], None if real.labels is None else real.labels[: cfg.VIS.num_images]
+    some = real.data[: cfg.VIS.num_images], None if real.labels is None else real.labels[: cfg.VIS.num_images]
     solver = AdversarialSolver(
         generator,
         phases,
@@ -166,7 +169,7 @@ def train(cfg: DictConfig):
         score=score,
         draw=draw,
         watch=CollapseWatch(**cfg.TRAIN.collapse),
-        each_epoch=lambda epoch: draw_histograms(solver, generator, discriminator, *shown, epoch),
+        each_epoch=lambda epoch: draw_histograms(solver, generator, discriminator, *some, epoch),
         cfg=cfg,
     )
     solver.train()

@@ -38,14 +38,14 @@ def initialized(layer: nn.Layer) -> nn.Layer:
 
 
 def down(inputs: int, outputs: int) -> nn.Conv2D:
-    """Halve height and width, rounded up."""
-    return initialized(layers.Conv2D(inputs, outputs, 5, stride=2, padding=2))
+    """Halve height and width, rounded up; of an odd number of zeros, more are below and on the right."""
+    return initialized(layers.Conv2D(inputs, outputs, 5, stride=2, padding="same"))
 
 
 def up(inputs: int, outputs: int, size: Sequence[int]) -> nn.Conv2DTranspose:
-    """Double height and width up to ``size``, which may be odd."""
-    missing = [1 - edge % 2 for edge in size]
-    return initialized(layers.Conv2DTranspose(inputs, outputs, 5, stride=2, padding=2, output_padding=missing))
+    """Double height and width up to ``size``, which may be odd: ``down`` of such an image, transposed."""
+    cut = [n for edge in size for n in (1 + edge % 2, 2)]  # top, bottom, left, right
+    return initialized(layers.Conv2DTranspose(inputs, outputs, 5, stride=2, padding=cut))
 
 
 def sizes(image_size: Sequence[int], layers: int) -> list[list[int]]:

@@ -70,17 +70,31 @@ def pixel_norm(x: Tensor) -> Tensor:
     return layers.pixel_norm(x, EPSILON)
 
 
-def minibatch_stddev(x: Tensor) -> Tensor:
+def minibatch_stddev(x: Tensor, consecutive: bool = False) -> Tensor:
     """Append a channel: the standard deviation within groups of samples, averaged over features (section 3).
 
     A batch that is no multiple of the group is one group.
+
+    Args:
+        x: [N, C, H, W].
+        consecutive: Whether a group is of consecutive samples and its variance unbiased, as in pytorch_GAN_zoo; else
+            it is of every N/4th sample and divides by their number, as in Karras' code.
+
+    Returns:
+        [N, C + 1, H, W].
     """
     n, c, h, w = x.shape
     size = GROUP if n % GROUP == 0 else n
-    grouped = x.reshape([size, n // size * c * h * w])
-    centred = grouped - grouped.mean([0], keepdim=True)
-    deviation = traced.sqrt((centred * centred).mean([0]) + EPSILON).reshape([n // size, c * h * w]).mean([1])
-    everywhere = deviation.reshape([1, -1, 1]) + paddle.zeros([size, n // size, h * w], x.dtype)
+    count = n // size
+    axis, shape = (1, [count, size, c * h * w]) if consecutive else (0, [size, count * c * h * w])
+    grouped = x.reshape(shape)
+    centred = grouped - grouped.mean([axis], keepdim=True)
+    variance = (centred * centred).mean([axis])
+    if consecutive and size > 1:
+        variance = variance * (size / (size - 1))
+    deviation = traced.sqrt(variance + EPSILON).reshape([count, c * h * w]).mean([1])
+    places = ([count, 1, 1], [count, size, h * w]) if consecutive else ([1, count, 1], [size, count, h * w])
+    everywhere = deviation.reshape(places[0]) + paddle.zeros(places[1], x.dtype)
     return traced.concat([x, everywhere.reshape([n, 1, h, w])], axis=1)
 
 
@@ -170,6 +184,8 @@ class PganGenerator(Growing, players.Generator):
         use_label: Whether the class, one-hot, goes in beside the latent.
         channels: Of the images.
         scale_bias: See ``Equalized``.
+        he_everywhere: Whether every layer has the gain that He's rule gives one before a rectifier, as in
+            pytorch_GAN_zoo; else the last ones have 1, and the generator's first a quarter of it.
 
     Examples:
         >>> import paddle
@@ -192,6 +208,7 @@ class PganGenerator(Growing, players.Generator):
         use_label: bool = False,
         channels: int = 3,
         scale_bias: bool = False,
+        he_everywhere: bool = False,
     ):
         super().__init__(input_keys if use_label else input_keys[:1], output_keys, depths)
         self.latent_dim = latent_dim
@@ -202,12 +219,13 @@ class PganGenerator(Growing, players.Generator):
             return Equalized(layer, gain, scale_bias)
 
         first = layers.Linear(latent_dim + self.label_num, depths[0] * FIRST**2, bias_attr=False)
-        self.first = Equalized(first, RECTIFIED / 4, scale_bias)
+        self.first = Equalized(first, RECTIFIED if he_everywhere else RECTIFIED / 4, scale_bias)
         self.base = conv(depths[0], depths[0], 3)
         self.blocks = nn.LayerList(
             [nn.LayerList([conv(before, depth, 3), conv(depth, depth, 3)]) for before, depth in zip(depths, depths[1:])]
         )
-        self.to_image = nn.LayerList([conv(depth, channels, 1, gain=1.0) for depth in depths])
+        last = RECTIFIED if he_everywhere else 1.0
+        self.to_image = nn.LayerList([conv(depth, channels, 1, last) for depth in depths])
 
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
         latent = x[self.input_keys[0]]
@@ -248,6 +266,9 @@ class PganDiscriminator(Growing):
         use_label: Whether there is a classifier (ACGAN).
         channels: Of the images.
         scale_bias: See ``Equalized``.
+        he_everywhere: Whether every layer has the gain that He's rule gives one before a rectifier, as in
+            pytorch_GAN_zoo; else the last ones have 1, and the generator's first a quarter of it.
+        consecutive_groups: See ``minibatch_stddev``.
 
     Examples:
         >>> import paddle
@@ -255,8 +276,6 @@ class PganDiscriminator(Growing):
         >>> tuple(critic({"data": paddle.zeros([2, 3, 16, 16])})["score"].shape)
         (2,)
     """
-
-    mixes_samples = True
 
     def __init__(
         self,
@@ -267,8 +286,11 @@ class PganDiscriminator(Growing):
         use_label: bool = False,
         channels: int = 3,
         scale_bias: bool = False,
+        he_everywhere: bool = False,
+        consecutive_groups: bool = False,
     ):
         super().__init__(input_keys, output_keys if use_label else output_keys[:1], depths)
+        self.consecutive_groups = consecutive_groups
 
         def conv(inputs: int, outputs: int, size: int) -> Equalized:
             layer = layers.Conv2D(inputs, outputs, size, padding=size // 2, bias_attr=False)
@@ -283,8 +305,9 @@ class PganDiscriminator(Growing):
         )
         self.base = conv(depths[0] + 1, depths[0], 3)
         self.last = linear(depths[0] * FIRST**2, depths[0], RECTIFIED)
-        self.output = linear(depths[0], 1, 1.0)
-        self.classify = linear(depths[0], label_num, 1.0) if use_label else None
+        last = RECTIFIED if he_everywhere else 1.0
+        self.output = linear(depths[0], 1, last)
+        self.classify = linear(depths[0], label_num, last) if use_label else None
 
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
         images = x[self.input_keys[0]]
@@ -295,7 +318,7 @@ class PganDiscriminator(Growing):
             h = traced.avg_pool2d(h, 2)
             if scale == self.scale:
                 h = self.mixed(h, lambda: self.features(traced.avg_pool2d(images, 2), self.scale - 1))
-        h = self.base(minibatch_stddev(h), SLOPE)
+        h = self.base(minibatch_stddev(h, self.consecutive_groups), SLOPE)
         h = self.last(h.reshape([h.shape[0], -1]), SLOPE)
         outputs = [self.output(h).squeeze(1)]
         if self.classify:

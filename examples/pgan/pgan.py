@@ -181,6 +181,8 @@ def train(cfg: DictConfig):
                 optimizer.set_lr(given.learning_rate)
                 if cfg.TRAIN.reset_optimizer and iteration == 0:
                     weights.reset_optimizer(optimizer, player)
+            if cfg.TRAIN.reset_average and iteration == 0:
+                solver.ema_model.restart()
 
         iterations = ceil((given.fade_images + given.stable_images) / shown)
         return Stage(f"{given.resolution}x{given.resolution}", iterations, phases, {constraint.name: constraint}, begin)

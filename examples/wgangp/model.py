@@ -6,6 +6,7 @@ implementation (igul222/improved_wgan_training); weights in the layout that Padd
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from math import prod
 from typing import Any
@@ -48,7 +49,8 @@ def glorot_uniform(layer: nn.Layer, gain: float = 1.0) -> nn.Layer:
     else:
         fan_in, fan_out = shape
     nn.initializer.XavierUniform(fan_in=fan_in, fan_out=fan_out, gain=gain)(layer.weight)
-    nn.initializer.Constant(0.0)(layer.bias)
+    if layer.bias is not None:
+        nn.initializer.Constant(0.0)(layer.bias)
     return layer
 
 
@@ -260,6 +262,26 @@ class ConditionalBatchNorm2D(nn.Layer):
         return layers.modulate(self.normalize(x), scale, offset)
 
 
+class ConditionalLayerNorm2D(nn.Layer):
+    """Layer normalisation with a scale and an offset per class: a critic's, which batch normalisation would not suit.
+
+    Its forward pass takes tensors or ``traced.Traced`` ones, [N, C, H, W], and the labels [N].
+    """
+
+    def __init__(self, channels: int, label_num: int):
+        super().__init__()
+        self.normalize = layers.LayerNorm2D(channels, affine=False)
+        self.scale = self.create_parameter([label_num, channels], default_initializer=nn.initializer.Constant(1.0))
+        self.offset = self.create_parameter([label_num, channels], default_initializer=nn.initializer.Constant(0.0))
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        scale, offset = (F.embedding(labels, table) for table in (self.scale, self.offset))
+        return traced.modulate(traced.layer_norm2d(self.normalize, x), scale, offset)
+
+
+CONDITIONAL = (ConditionalBatchNorm2D, ConditionalLayerNorm2D)
+
+
 class ResidualBlock(nn.Layer):
     """Pre-activation residual block of the WGAN-GP reference.
 
@@ -269,18 +291,27 @@ class ResidualBlock(nn.Layer):
         resample: ``up`` (before the first convolution), ``down`` (mean of 2x2 after the second) or None.
         normalize: Makes the normalisation of so many channels; None for none.
         preactivate: False for a critic's first block, which sees the image itself.
+        bias: Whether the first convolution has one.
 
-    Its forward pass takes the input, the labels of a conditional generator, and the up-sampling of an ``up`` block.
+    Its forward pass takes the input, the labels of a conditional player, and the up-sampling of an ``up`` block.
     """
 
-    def __init__(self, dim_in: int, dim: int, resample: str | None = None, normalize=None, preactivate: bool = True):
+    def __init__(
+        self,
+        dim_in: int,
+        dim: int,
+        resample: str | None = None,
+        normalize=None,
+        preactivate: bool = True,
+        bias: bool = True,
+    ):
         super().__init__()
         self.resample = resample
         self.preactivate = preactivate
         # A generator's block changes the channels in its first convolution, a critic's in the second.
         hidden = dim_in if resample == "down" and preactivate else dim
         self.norm1, self.norm2 = (normalize(dim_in), normalize(hidden)) if normalize else (None, None)
-        self.conv1 = he_uniform(layers.Conv2D(dim_in, hidden, 3, padding=1))
+        self.conv1 = he_uniform(layers.Conv2D(dim_in, hidden, 3, padding=1, bias_attr=None if bias else False))
         self.conv2 = he_uniform(layers.Conv2D(hidden, dim, 3, padding=1))
         self.shortcut = glorot_uniform(layers.Conv2D(dim_in, dim, 1)) if resample else None
 
@@ -300,7 +331,7 @@ class ResidualBlock(nn.Layer):
 
     @staticmethod
     def activate(norm: nn.Layer | None, x: Tensor, labels: Tensor | None) -> Tensor:
-        if isinstance(norm, ConditionalBatchNorm2D):
+        if isinstance(norm, CONDITIONAL):
             x = norm(x, labels)
         elif isinstance(norm, layers.LayerNorm2D):
             x = traced.layer_norm2d(norm, x)
@@ -309,7 +340,25 @@ class ResidualBlock(nn.Layer):
         return traced.relu(x)
 
 
-# Channels in units of dim, from 4x4 up: of the reference's gan_cifar_resnet.py and gan_64x64.py.
+def without_biases(state_dict: dict[str, Any]) -> dict[str, Any]:
+    """Return weights without biases before a normalisation, where that changes nothing.
+
+    Networks of 64 pixels were once made with them. Batch normalisation takes them off again, so that its running mean
+    can do without; otherwise only zeros may go, and what is left is refused by name.
+    """
+    kept = dict(state_dict)
+    for block in {match.group(1) for name in kept if (match := re.fullmatch(r"(blocks\.\d)\.conv1\.bias", name))}:
+        bias = kept[f"{block}.conv1.bias"]
+        mean = next((m for m in (f"{block}.norm2._mean", f"{block}.norm2.normalize._mean") if m in kept), None)
+        if mean is not None:
+            kept[mean] = kept[mean] - bias
+        if mean is not None or not (bias != 0).any():
+            del kept[f"{block}.conv1.bias"]
+    return kept
+
+
+# Channels in units of dim, from 4x4 up: of the reference's gan_cifar_resnet.py and gan_64x64.py. These two scripts also
+# differ in biases, in the output's initialisation and in whether the generator's last normalisation sees labels.
 WIDTHS = {32: (1, 1, 1, 1), 64: (8, 8, 4, 2, 1)}
 
 
@@ -356,7 +405,7 @@ class WganGpCifar10Generator(Generator):
         "classes": r"blocks\.\d\.norm\d\.(scale|offset|weight|bias)$",
         "statistics": r".*\._(mean|variance)$",
     }
-    class_axes = {r"blocks\.\d\.norm\d\.(scale|offset)$": 0}
+    class_axes = {r"(blocks\.\d\.)?norm\d?\.(scale|offset)$": 0}
 
     def __init__(
         self,
@@ -375,16 +424,20 @@ class WganGpCifar10Generator(Generator):
         widths = [dim * width for width in WIDTHS[resolution]]
         self.image_shape = (channels, resolution, resolution)
         self.label_num = label_num if use_label else 0
+        wide = resolution == 64
         norm = (lambda n: ConditionalBatchNorm2D(n, label_num)) if use_label else layers.BatchNorm2D
+        last_norm = norm if wide else layers.BatchNorm2D
         self.input = glorot_uniform(layers.Linear(LATENT_DIM, 4 * 4 * widths[0]))
         self.blocks = nn.LayerList(
             [
-                ResidualBlock(width, following, "up", norm if normalize else None)
+                ResidualBlock(width, following, "up", norm if normalize else None, bias=not wide)
                 for width, following in zip(widths, widths[1:])
             ]
         )
-        self.norm = layers.BatchNorm2D(dim) if normalize else None
-        self.output = glorot_uniform(layers.Conv2D(dim, channels, 3, padding=1))
+        self.norm = last_norm(dim) if normalize else None
+        self.output = (he_uniform if wide else glorot_uniform)(layers.Conv2D(dim, channels, 3, padding=1))
+        if wide:
+            self.parts = {**self.parts, "classes": r"(blocks\.\d\.)?norm\d?\.(scale|offset|weight|bias)$"}
         self.remember_arithmetic()
 
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -394,8 +447,12 @@ class WganGpCifar10Generator(Generator):
         h = h.reshape([-1, h.shape[1] // 16, 4, 4])
         for block in self.blocks:
             h = block(h, labels, upsample)
-        h = ResidualBlock.activate(self.norm, h, None)
+        h = ResidualBlock.activate(self.norm, h, labels)
         return {self.output_keys[0]: F.tanh(self.output(h)).reshape([-1, prod(self.image_shape)])}
+
+    def own_names(self, state_dict: dict[str, Any]) -> dict[str, Any]:
+        state_dict = super().own_names(state_dict)
+        return state_dict if self.image_shape[1] == 32 else without_biases(state_dict)
 
     @staticmethod
     def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
@@ -407,24 +464,30 @@ class WganGpCifar10Generator(Generator):
         settings = {"dim": dim, "use_label": "blocks.0.norm1.scale" in state_dict}
         if settings["use_label"]:
             settings["label_num"] = state_dict["blocks.0.norm1.scale"].shape[0]
-        settings["normalize"] = "norm.weight" in state_dict
+        settings["normalize"] = "norm.weight" in state_dict or "norm.scale" in state_dict
         return {**settings, "resolution": 64 if "blocks.3.conv1.weight" in state_dict else 32, "channels": channels}
 
 
 class WganGpCifar10Discriminator(Player):
-    """Residual critic of 32x32 or 64x64 images, with an ACGAN head where labels are used.
+    """Residual critic of 32x32 or 64x64 images. Of labels it either sees none and classifies, or sees them.
 
     Args:
-        input_keys: Name of the images [N, C * H * W] or [N, C, H, W] in [-1, 1], such as ``("data",)``.
+        input_keys: Names of the images [N, C * H * W] or [N, C, H, W] in [-1, 1] and of the labels, such as
+            ``("data", "labels")``.
         output_keys: Names of the scores [N] and of the class logits [N, label_num], such as
             ``("score", "class_logits")``.
         dim: Channels of every block at 32x32, and of the first one at 64x64, where the last have eight times as many.
         label_num: Number of classes.
-        use_label: Whether there is a classifier beside the score.
+        use_label: Whether labels are used.
         normalize: Whether there is layer normalisation (batch normalisation would make the penalty's per-sample
             gradients depend on the other samples).
         resolution: Height and width of the images, 32 or 64.
         channels: Of the images, 1 or 3.
+        acgan: Whether, with labels, there is a classifier beside the score; else the normalisation has a scale and an
+            offset per class, and scores are of images given their labels.
+
+    Raises:
+        InputError: With labels but without what they would act through.
 
     Examples:
         >>> import paddle
@@ -445,10 +508,17 @@ class WganGpCifar10Discriminator(Player):
         normalize: bool = False,
         resolution: int = 32,
         channels: int = 3,
+        acgan: bool = True,
     ):
-        super().__init__(input_keys, output_keys if use_label else output_keys[:1])
+        sees, classifies = use_label and not acgan, use_label and acgan
+        super().__init__(input_keys if sees else input_keys[:1], output_keys if classifies else output_keys[:1])
+        if sees and not normalize:
+            raise InputError("MODEL.dis_net.acgan=false needs normalize=true: labels act through it.")
         self.image_shape = (channels, resolution, resolution)
+        self.sees_labels = sees
         norm = layers.LayerNorm2D if normalize else None
+        if sees:
+            norm = lambda n: ConditionalLayerNorm2D(n, label_num)  # noqa: E731
         self.input = None
         if resolution == 32:
             first = ResidualBlock(channels, dim, "down", preactivate=False)  # never normalised, as the reference's
@@ -458,22 +528,24 @@ class WganGpCifar10Discriminator(Player):
             self.input = glorot_uniform(layers.Conv2D(channels, dim, 3, padding=1))
             widths = [dim * width for width in reversed(WIDTHS[resolution])]
             pairs = zip(widths, widths[1:])
-            self.blocks = nn.LayerList([ResidualBlock(*pair, "down", norm) for pair in pairs])
+            self.blocks = nn.LayerList([ResidualBlock(*pair, "down", norm, bias=False) for pair in pairs])
             features = 4 * 4 * widths[-1]
         self.output = glorot_uniform(layers.Linear(features, 1))
-        self.classify = glorot_uniform(layers.Linear(features, label_num)) if use_label else None
+        self.classify = glorot_uniform(layers.Linear(features, label_num)) if classifies else None
         self.parts = {
             "image": r"input\." if self.input else r"blocks\.0\.(conv1|shortcut)\.",
             "output": r"(output|classify)\.",
-            "classes": r"classify\.",
+            "classes": r"blocks\.\d\.norm\d\.(scale|offset)$" if sees else r"classify\.",
         }
+        self.class_axes = {r"blocks\.\d\.norm\d\.(scale|offset)$": 0} if sees else self.class_axes
 
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
         h = x[self.input_keys[0]].reshape([-1, *self.image_shape])
+        labels = x[self.input_keys[1]] if self.sees_labels else None
         if self.input:
             h = traced.conv2d(self.input, h)
         for block in self.blocks:
-            h = block(h)
+            h = block(h, labels)
         # Averaged over the image at 32x32, as it is at 64x64: the reference's two ways.
         h = h if self.input else traced.avg_pool2d(traced.relu(h), h.shape[2])
         h = h.reshape([h.shape[0], -1])
@@ -482,6 +554,10 @@ class WganGpCifar10Discriminator(Player):
             outputs.append(traced.linear(self.classify, h))
         return dict(zip(self.output_keys, outputs))
 
+    def own_names(self, state_dict: dict[str, Any]) -> dict[str, Any]:
+        state_dict = super().own_names(state_dict)
+        return state_dict if self.image_shape[1] == 32 else without_biases(state_dict)
+
     @staticmethod
     def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
         if not {"blocks.0.conv1.weight", "output.weight"} <= state_dict.keys():
@@ -489,10 +565,12 @@ class WganGpCifar10Discriminator(Player):
         if len(state_dict["output.weight"].shape) != 2:  # a generator's
             return {}
         first = state_dict.get("input.weight", state_dict["blocks.0.conv1.weight"])
-        settings = {"dim": first.shape[0], "use_label": "classify.weight" in state_dict}
+        scale, classify = state_dict.get("blocks.1.norm1.scale"), state_dict.get("classify.weight")
+        sees = scale is not None and len(scale.shape) == 2
+        settings = {"dim": first.shape[0], "use_label": sees or classify is not None}
         if settings["use_label"]:
-            settings["label_num"] = state_dict["classify.weight"].shape[1]
-        settings["normalize"] = "blocks.1.norm1.scale" in state_dict
+            settings |= {"label_num": scale.shape[0] if sees else classify.shape[1], "acgan": not sees}
+        settings["normalize"] = scale is not None
         return {**settings, "resolution": 64 if "input.weight" in state_dict else 32, "channels": first.shape[1]}
 
 
@@ -544,7 +622,7 @@ class WganGpCifar10DcganGenerator(Generator):
         widths = [4 * dim, 2 * dim, dim, 3]
         self.up = nn.LayerList(
             [
-                he_uniform(layers.Conv2DTranspose(width, following, 5, stride=2, padding=2, output_padding=1))
+                he_uniform(layers.Conv2DTranspose(width, following, 5, stride=2, padding="same"))
                 for width, following in zip(widths, widths[1:])
             ]
         )
@@ -573,6 +651,7 @@ class WganGpCifar10DcganDiscriminator(Player):
         label_num: Not used; here because both architectures take the same settings.
         use_label: Must be false.
         normalize: Whether there is layer normalisation.
+        acgan: Not used, either.
 
     Raises:
         InputError: ``use_label`` is set.
@@ -592,13 +671,14 @@ class WganGpCifar10DcganDiscriminator(Player):
         label_num: int = 10,
         use_label: bool = False,
         normalize: bool = False,
+        acgan: bool = True,
     ):
         super().__init__(input_keys, output_keys[:1])
         refuse_labels(use_label)
         widths = [3, dim, 2 * dim, 4 * dim]
         self.down = nn.LayerList(
             [
-                he_uniform(layers.Conv2D(width, following, 5, stride=2, padding=2))
+                he_uniform(layers.Conv2D(width, following, 5, stride=2, padding="same"))
                 for width, following in zip(widths, widths[1:])
             ]
         )

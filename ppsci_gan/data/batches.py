@@ -4,6 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
+from ppsci_gan import distributed
+
+
+def iterations_of_a_pass(num_samples: int, samples_of_an_iteration: int) -> int:
+    """Return how many iterations show the whole data once, but for what is left of them at the end.
+
+    Args:
+        num_samples: Size of the data set.
+        samples_of_an_iteration: Per rank.
+
+    Examples:
+        >>> from ppsci_gan.data import batches
+        >>> batches.iterations_of_a_pass(50_000, 64)
+        781
+    """
+    return max(1, num_samples // (samples_of_an_iteration * distributed.count()))
+
 
 class ShuffledBatches:
     """Endless batches of indices.

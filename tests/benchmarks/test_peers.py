@@ -35,11 +35,28 @@ CASES = {
         "cifar10_resnet",
         ["MODEL.gen_net.use_label=true", "MODEL.dis_net.normalize=true", "TRAIN.n_critic=1"],
     ),
+    "critic sees labels": (
+        "cifar10_resnet",
+        [
+            "MODEL.gen_net.use_label=true",
+            "MODEL.dis_net.normalize=true",
+            "MODEL.dis_net.acgan=false",
+            "TRAIN.n_critic=1",
+        ],
+    ),
     "transfer_64": ("transfer_64", ["TRAIN.n_critic=1", "TRAIN.batch_size=2"]),
+    "conditional transfer_64": (
+        "transfer_64",
+        ["MODEL.gen_net.use_label=true", "MODEL.gen_net.label_num=5", "TRAIN.n_critic=1", "TRAIN.batch_size=2"],
+    ),
     "dcgan_faces": ("dcgan_faces", ["LOSS.real_target=0.9"]),
     "conditional DCGAN": ("dcgan_faces", ["MODEL.gen_net.use_label=true", *both("hidden=6")]),
     "pgan": ("pgan_4", []),
     "conditional PGAN": ("pgan_8", ["MODEL.gen_net.use_label=true"]),
+    "PGAN of pytorch_GAN_zoo": (
+        "pgan_4",
+        ["MODEL.gen_net.scale_bias=true", "MODEL.gen_net.he_everywhere=true", "MODEL.dis_net.consecutive_groups=true"],
+    ),
 }
 
 

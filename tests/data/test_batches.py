@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ppsci_gan.data.batches import ShuffledBatches
+from ppsci_gan.data.batches import iterations_of_a_pass
 
 
 def take(count, *args, position=(0, 0), **kwargs):
@@ -56,3 +57,11 @@ def test_another_number_of_ranks_goes_on_in_the_same_pass():
 
 def test_seeds_differ():
     assert (take(5, 20, 4, seed=0) != take(5, 20, 4, seed=1)).any()
+
+
+@pytest.mark.parametrize(
+    ("samples", "shown", "ranks", "expected"), [(24, 4, 1, 6), (27, 4, 1, 6), (27, 4, 2, 3), (3, 4, 1, 1)]
+)
+def test_a_pass_has_as_many_iterations_as_whole_batches(monkeypatch, samples, shown, ranks, expected):
+    monkeypatch.setattr("ppsci_gan.distributed.count", lambda: ranks)
+    assert iterations_of_a_pass(samples, shown) == expected

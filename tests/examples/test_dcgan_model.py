@@ -65,6 +65,20 @@ def torch_join(torch, h, classes):
     return torch.cat([h, classes], dim=1)
 
 
+def torch_down(torch, x, weight, bias):
+    """TensorFlow's convolution of stride 2 with padding SAME: zeros above and on the left are the smaller half."""
+    totals = [max((-(-n // 2) - 1) * 2 + 5 - n, 0) for n in x.shape[:1:-1]]  # of the width, then of the height
+    padded = torch.nn.functional.pad(x, [half for total in totals for half in (total // 2, total - total // 2)])
+    return torch.nn.functional.conv2d(padded, weight, bias, stride=2)
+
+
+def torch_up(torch, x, weight, bias, size):
+    """Its transpose to a size: the whole of it, less what ``torch_down`` of such an image would pad."""
+    whole = torch.nn.functional.conv_transpose2d(x, weight, bias, stride=2)
+    top, left = ((whole.shape[2 + axis] - edge) // 2 for axis, edge in enumerate(size))
+    return whole[:, :, top : top + size[0], left : left + size[1]]
+
+
 RELATIVE = 1e-5  # Paddle keeps the epsilon of a normalisation in single precision
 CASES = [{"size": (12, 20)}, {"size": (28, 28), "hidden": 7}]
 CASES = [{**case, **labels} for case in CASES for labels in ({}, {"use_label": True, "label_num": 3})]
@@ -89,14 +103,7 @@ def test_players_equal_pytorchs(model, float64, case):
     h = h.view(6, 6, *coarsest)
     for number, size in enumerate(([2 * edge for edge in coarsest], case["size"])):
         h = torch_join(torch, torch.relu(torch_norm(torch, state, f"norms.{number}", h)), classes)
-        h = functional.conv_transpose2d(
-            h,
-            state[f"ups.{number}.weight"],
-            state[f"ups.{number}.bias"],
-            stride=2,
-            padding=2,
-            output_padding=[to - (2 * at - 1) for to, at in zip(size, h.shape[2:])],
-        )
+        h = torch_up(torch, h, state[f"ups.{number}.weight"], state[f"ups.{number}.bias"], size)
     expected = torch.tanh(h)
     inputs = {"noise": paddle.to_tensor(noise), "labels": paddle.to_tensor(labels)}
     found = generator({key: inputs[key] for key in generator.input_keys})["fake_data"]
@@ -107,7 +114,7 @@ def test_players_equal_pytorchs(model, float64, case):
     for number in range(2):
         h = torch_join(torch, h, classes)
         weight, bias = state[f"downs.{number}.weight"], state[f"downs.{number}.bias"]
-        h = functional.conv2d(h, weight, bias, stride=2, padding=2)
+        h = torch_down(torch, h, weight, bias)
         h = functional.leaky_relu(torch_norm(torch, state, f"norms.{number - 1}", h) if number else h, 0.2)
     h = h.flatten(1)
     if "hidden" in case:

@@ -68,6 +68,14 @@ def checkpoint(folder, name="latest"):
     return weights.read_checkpoint(folder / "checkpoints" / name)
 
 
+def test_an_epoch_is_a_pass_over_the_data(run):
+    trained = run("train", "TRAIN.iters_per_epoch=null", "TRAIN.epochs=1", "TRAIN.n_critic=2")
+    assert [row["iteration"] for row in rows_of(trained) if "generator/loss" in row] == [1, 2, 3]  # 24 faces
+    assert names_in(trained / "samples") == ["0000003.png"]
+    weights_path = f"EVAL.pretrained_gen_model_path={trained}/checkpoints/latest"
+    run("evaluate", "TRAIN.iters_per_epoch=null", weights_path)
+
+
 def test_faces_from_end_to_end(run, load_example):
     trained = run("train")
     names = ["best.safetensors", "best_averaged.safetensors", "latest.safetensors"]

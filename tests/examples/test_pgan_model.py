@@ -86,6 +86,18 @@ def test_minibatch_stddev_agrees_with_its_definition(model, batch, group):
         np.testing.assert_allclose(found[sample, 5], np.full((2, 2), deviation), rtol=1e-4)
 
 
+@pytest.mark.parametrize(("batch", "group"), [(4, 4), (8, 4), (3, 3), (6, 6), (1, 1)])
+def test_minibatch_stddev_of_consecutive_samples_is_unbiased(model, batch, group):
+    x = random(batch, 5, 2, 2)
+    found = model.minibatch_stddev(paddle.to_tensor(x), consecutive=True).numpy()
+    np.testing.assert_array_equal(found[:, :5], x)
+    for start in range(0, batch, group):
+        members = x[start : start + group]
+        variance = members.var(axis=0, ddof=1) if group > 1 else np.zeros_like(members[0])
+        deviation = np.sqrt(variance + 1e-8).mean()
+        np.testing.assert_allclose(found[start : start + group, 5], np.full((group, 2, 2), deviation), rtol=1e-4)
+
+
 # --- players against PyTorch ---
 
 
@@ -164,6 +176,19 @@ def test_explicit_penalty_equals_autograds(model, float64, scale, fade):
         # Autograd also gives zeros for what the penalty does not depend on.
         explicit = found[True][1].get(name, np.zeros_like(gradient))
         assert np.abs(explicit - gradient).max() <= 1e-10 * max(np.abs(gradient).max(), 1e-3), name
+
+
+def test_penalty_of_consecutive_groups_is_autograds_too(model, float64):
+    critic = critic_of(model, consecutive_groups=True, he_everywhere=True)
+    images = [paddle.to_tensor(random(8, 3, 32, 32, seed=seed)) for seed in (0, 1)]
+    found = []
+    for explicit in (False, True):
+        paddle.seed(5)
+        critic.clear_gradients(set_to_zero=False)
+        score = lambda x: critic({"data": x})["score"]  # noqa: E731
+        losses.gradient_penalty(score, *images, explicit=explicit).backward()
+        found.append(critic.base.layer.weight.grad.numpy())
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-8, atol=1e-10 * np.abs(found[0]).max())
 
 
 def test_weights_tell_their_settings(model):

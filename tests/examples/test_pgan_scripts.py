@@ -184,6 +184,20 @@ def test_moments_can_start_afresh_with_every_stage(run):
     assert checkpoint(trained)[0][power].item() == pytest.approx(0.99**6)
 
 
+def test_the_average_can_start_afresh_with_every_stage(run):
+    """The second stage has one iteration: of the first one's average nothing is left in a layer that both have."""
+    plan, name = stages((4, 0, 16), (8, 0, 4)), "base.layer.weight"
+    averaged = {}
+    for reset in ("true", "false"):
+        trained = run("train", plan, "TRAIN.ema.decay=0.75", f"TRAIN.reset_average={reset}")
+        before, after = (checkpoint(trained, stage)[0] for stage in ("4x4", "latest"))
+        start = before[f"{'generator' if reset == 'true' else 'averaged'}/{name}"]
+        expected = 0.75 * start + 0.25 * after[f"generator/{name}"]
+        averaged[reset] = after[f"averaged/{name}"]
+        np.testing.assert_allclose(averaged[reset], expected, atol=1e-6)
+    assert np.abs(averaged["true"] - averaged["false"]).max() > 1e-3
+
+
 def test_starting_at_a_scale_from_weights(run):
     first = run("train", stages((4, 0, 16)), folder="first")
     given = [f"TRAIN.pretrained_{player}_model_path={first}/checkpoints/latest" for player in ("gen", "dis")]

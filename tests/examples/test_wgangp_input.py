@@ -176,8 +176,8 @@ def test_inference_without_exported_files(tmp_path, error_of):
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
-        (["MODEL.gen_net.use_label=true", "MODEL.gen_net.normalize=false"], "use_label=true needs normalize=true"),
-        (["MODEL.gen_net.use_label=true", "MODEL.architecture=dcgan"], "set MODEL.gen_net.use_label=false"),
+        (["MODEL.gen_net.normalize=false"], "use_label=true needs normalize=true"),
+        (["MODEL.architecture=dcgan"], "set MODEL.gen_net.use_label=false"),
     ],
 )
 def test_networks_that_cannot_be_built(tmp_path, error_of, overrides, expected):
