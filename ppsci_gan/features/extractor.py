@@ -14,6 +14,7 @@ from paddle import nn
 from tqdm import tqdm
 
 from ppsci_gan import distributed
+from ppsci_gan import layers
 from ppsci_gan import weights
 from ppsci_gan.errors import InputError
 from ppsci_gan.features import inception
@@ -110,7 +111,9 @@ class Extractor:
 
     def _cached(self, images: np.ndarray, kind: str, compute: Callable[[], np.ndarray]) -> np.ndarray:
         self._check(images)
-        key = hashlib.sha256(json.dumps([self.protocol, images.shape]).encode())
+        # Whose kernels compute changes the last digits, and two evaluations by the same ones are to be equal.
+        kernels = "onednn" if layers.uses_onednn(self.network) else "paddle"
+        key = hashlib.sha256(json.dumps([self.protocol, images.shape, kernels]).encode())
         key.update(np.ascontiguousarray(images))
         file = cache("features") / f"{key.hexdigest()}.{kind}.npy"
         if distributed.any_rank(not file.is_file()):  # else some would wait for others in what they compute together
