@@ -324,8 +324,12 @@ def _needs(x: Tensor) -> bool:
     return not x.stop_gradient
 
 
+def _where_needed(gradients: Sequence[Tensor], needed: Sequence[bool]) -> tuple[Tensor | None, ...]:
+    return tuple(gradient if needs else None for gradient, needs in zip(gradients, needed))
+
+
 def _sum_over_pixels(g: Tensor) -> Tensor:
-    return onednn.sum_rows(_pixels(g).flatten(0, 1))
+    return onednn.sum_rows(_features(g))
 
 
 def _pair(value) -> tuple[int, int]:
@@ -769,7 +773,7 @@ class _Add(PyLayer):
 
     @staticmethod
     def backward(ctx, g):
-        return tuple(g if needs else None for needs in ctx.needed)
+        return _where_needed((g, g), ctx.needed)
 
 
 class _Fork(PyLayer):
@@ -795,7 +799,7 @@ class _BatchNorm(PyLayer):
     def backward(ctx, g, *_):
         epsilon, needed = ctx.settings
         gradients = onednn.batch_norm_gradient(g, *ctx.saved_tensor(), epsilon)
-        return tuple(gradient if needs else None for gradient, needs in zip(gradients, needed))
+        return _where_needed(gradients, needed)
 
 
 # Products with ones take the place of broadcasting and of sums, for which Paddle's kernels take ten times as long.
@@ -818,7 +822,7 @@ class _Modulate(PyLayer):
         of_scale, of_offset = (paddle.matmul(ones, value).squeeze(1) for value in (g * x, g))
         scale = paddle.matmul(ones, scale.unsqueeze(1), transpose_x=True)
         gradients = _image(g * scale, shape), of_scale, of_offset
-        return tuple(gradient if needs else None for gradient, needs in zip(gradients, ctx.needed))
+        return _where_needed(gradients, ctx.needed)
 
 
 class _PixelNorm(PyLayer):
@@ -855,7 +859,7 @@ class _LayerNorm(PyLayer):
         epsilon, needed = ctx.settings
         gx, *of_channels = onednn.layer_norm_gradient(g, x, scale, mean, variance, epsilon)
         gradients = gx, *(value.reshape(scale.shape) for value in of_channels)
-        return tuple(gradient if needs else None for gradient, needs in zip(gradients, needed))
+        return _where_needed(gradients, needed)
 
 
 class _LayerNormGradient(PyLayer):
@@ -894,7 +898,7 @@ class _LayerNormGradient(PyLayer):
         of_x = of_x + others[0] + others[1]
         gradients = v * scale_of_pixels, of_x, onednn.over_pixels(onednn.sum_rows(g * v), channels)
         gradients = *(_image(rows, shape) for rows in gradients[:2]), gradients[2].reshape(scale.shape)
-        return *(gradient if needs else None for gradient, needs in zip(gradients, needed)), None, None
+        return *_where_needed(gradients, needed), None, None
 
 
 def _pixels(x: Tensor) -> Tensor:

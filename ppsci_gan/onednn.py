@@ -541,9 +541,9 @@ def relu(x: Tensor, slope: float = 0.0) -> Tensor:
     """
     x = _dense(x)
     y = _empty_like(x)
-    _relu(x.size, slope)(src=x, dst=y)
+    _elementwise(_RELU, x.size, slope, 0)(src=x, dst=y)
     if slope:  # see _rectifier
-        _raised(x.size)(src=y, dst=y)
+        _elementwise(_LINEAR, y.size, 1, _TINY)(src=y, dst=y)
     return y
 
 
@@ -621,7 +621,7 @@ def scale_(x: Tensor, factor: float) -> Tensor:
         x: Dense in some order of its axes.
         factor: The number.
     """
-    _scale(x.size, factor)(src=x, dst=x)
+    _elementwise(_LINEAR, x.size, factor, 0)(src=x, dst=x)
     return x
 
 
@@ -777,16 +777,6 @@ def _lying_like(x: Tensor, y: Tensor) -> Tensor:
 
 
 @_cached
-def _relu(size: int, slope: float) -> Primitive:
-    return _elementwise(_RELU, size, slope, 0)
-
-
-@_cached
-def _raised(size: int) -> Primitive:
-    return _elementwise(_LINEAR, size, 1, _TINY)
-
-
-@_cached
 def _sum(size: int) -> Primitive:
     x, descriptor = _describe([size], [1]), _Handle("primitive_desc")
     both = (ctypes.c_void_p * 2)(x.pointer, x.pointer)
@@ -796,10 +786,6 @@ def _sum(size: int) -> Primitive:
 
 
 @_cached
-def _scale(size: int, factor: float) -> Primitive:
-    return _elementwise(_LINEAR, size, factor, 0)
-
-
 def _elementwise(kind: int, size: int, alpha: float, beta: float) -> Primitive:
     x, y = _describe([size], [1]), _describe([size], [1])
     arguments = _engine(), _FORWARD_TRAINING, kind, x, y, ctypes.c_float(alpha), ctypes.c_float(beta), None
