@@ -157,13 +157,6 @@ def _rectifier(slope: float | None) -> _Handle | None:
 # --- layouts ---
 
 
-def _row_major(shape: Sequence[int]) -> tuple[int, ...]:
-    strides = [1]
-    for size in reversed(shape[1:]):
-        strides.append(strides[-1] * size)
-    return tuple(reversed(strides))
-
-
 def _channels_last(shape: Sequence[int]) -> tuple[int, ...]:
     _, c, h, w = shape
     return c * h * w, 1, c * w, c
