@@ -16,7 +16,7 @@ from ours import configuration
 from ours import solver_of
 from workloads import named
 
-from ppsci_gan import latent
+from ppsci_gan.networks import latent
 from ppsci_gan import weights
 from ppsci_gan.features import extractor
 from ppsci_gan.files import REPOSITORY

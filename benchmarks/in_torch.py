@@ -13,7 +13,7 @@ from peers import training
 from torch.utils.flop_counter import FlopCounterMode
 from workloads import Workload
 
-from ppsci_gan.solver import AdversarialSolver
+from ppsci_gan.training.solver import AdversarialSolver
 
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import paddle
 
-from ppsci_gan import device
+from ppsci_gan.devices import device
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 LARGEST = 3072  # rows and columns of the largest matrix that is tried

@@ -19,9 +19,9 @@ from omegaconf import DictConfig
 from workloads import Workload
 
 from ppsci_gan import cli
-from ppsci_gan import latent
+from ppsci_gan.networks import latent
 from ppsci_gan.files import REPOSITORY
-from ppsci_gan.solver import AdversarialSolver
+from ppsci_gan.training.solver import AdversarialSolver
 
 CONSOLE = open(os.devnull, "w")  # noqa: SIM115 - where the log's lines go beside its file, as long as the process runs
 

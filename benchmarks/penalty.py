@@ -14,7 +14,7 @@ from ours import configuration
 from ours import solver_of
 from workloads import named
 
-from ppsci_gan import losses
+from ppsci_gan.losses.wasserstein import wasserstein
 
 HEADING = "gradient penalty, written out"
 WITH_PENALTY = ("toy", "mnist", "cifar10_dcgan", "cifar10_resnet", "pgan_32", "transfer_64")

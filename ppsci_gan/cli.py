@@ -19,10 +19,10 @@ from ppsci.utils import logger
 from ppsci.utils import misc
 
 from ppsci_gan import config as schema
-from ppsci_gan import device
-from ppsci_gan import distributed
-from ppsci_gan import layers
-from ppsci_gan import memory
+from ppsci_gan.devices import device
+from ppsci_gan.devices import ranks
+from ppsci_gan.networks import layers
+from ppsci_gan.devices import memory
 from ppsci_gan.errors import InputError
 from ppsci_gan.errors import TrainingError
 

@@ -28,10 +28,10 @@ from pydantic import ValidationInfo
 from pydantic import field_validator
 from pydantic import model_validator
 
-from ppsci_gan import device
-from ppsci_gan import layers
-from ppsci_gan import scoring
-from ppsci_gan import transfer
+from ppsci_gan.devices import device
+from ppsci_gan.networks import layers
+from ppsci_gan.evaluation.images import scoring
+from ppsci_gan.weights.files import transfer
 from ppsci_gan.errors import InputError
 
 REFUSED = "This configuration cannot be run:"

@@ -11,7 +11,7 @@ from hydra import compose
 from hydra import initialize_config_dir
 
 from ppsci_gan import cli
-from ppsci_gan import device
+from ppsci_gan.devices import device
 from ppsci_gan.errors import InputError
 from ppsci_gan.files import REPOSITORY
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import paddle
 import pytest
 
-from ppsci_gan import device
+from ppsci_gan.devices import device
 from ppsci_gan.errors import InputError
 
 
@@ -214,7 +214,7 @@ def test_users_environment_without_proc_leaves_out_what_paddle_sets(monkeypatch,
 def test_paddles_own_setting_is_not_taken_for_the_users():
     code = """
 import os, paddle
-from ppsci_gan import device
+from ppsci_gan.devices import device
 threads = []
 paddle.base.core.set_num_threads = threads.append
 device.usable_cores = lambda: 5
@@ -252,7 +252,7 @@ def test_freed_memory_is_kept_and_logged(tune):
 def test_freed_memory_comes_without_new_pages():
     code = """
 import resource, paddle
-from ppsci_gan import device
+from ppsci_gan.devices import device
 device.tune_cpu()
 faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(3):

@@ -4,10 +4,10 @@ import numpy as np
 import paddle
 import pytest
 
-from ppsci_gan import gan_losses
+from ppsci_gan.losses.wasserstein import adversarial
 from ppsci_gan.errors import InputError
-from ppsci_gan.gan_losses import OBJECTIVES
-from ppsci_gan.gan_losses import Adversarial
+from ppsci_gan.losses.adversarial import OBJECTIVES
+from ppsci_gan.losses.adversarial import Adversarial
 
 REAL, FAKE = (np.random.default_rng(seed).normal(0, 2, 50) for seed in (0, 1))
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ppsci_gan.health import CollapseWatch
+from ppsci_gan.training.collapse import CollapseWatch
 
 
 def terms(diversity=0.9, accuracy=0.7):

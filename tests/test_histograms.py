@@ -5,7 +5,7 @@ import paddle
 import pytest
 from PIL import Image
 
-from ppsci_gan import histograms
+from ppsci_gan.training import histograms
 from ppsci_gan import plots
 
 

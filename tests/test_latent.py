@@ -6,7 +6,7 @@ import numpy as np
 import paddle
 import pytest
 
-from ppsci_gan import latent
+from ppsci_gan.networks import latent
 
 PLAIN = SimpleNamespace(latent_dim=3, label_num=0, input_keys=("noise",))
 CONDITIONAL = SimpleNamespace(latent_dim=3, label_num=4, input_keys=("noise", "labels"))

@@ -9,12 +9,12 @@ import paddle
 import pytest
 from paddle import nn
 
-from ppsci_gan import layers
-from ppsci_gan import losses
-from ppsci_gan import onednn
-from ppsci_gan import traced
+from ppsci_gan.networks import layers
+from ppsci_gan.losses.wasserstein import wasserstein
+from ppsci_gan.devices import onednn
+from ppsci_gan.losses.wasserstein import traced
 from ppsci_gan.errors import InputError
-from ppsci_gan.traced import Traced
+from ppsci_gan.losses.traced import Traced
 
 needs_onednn = pytest.mark.skipif(not onednn.available(), reason="this build of Paddle has no oneDNN")
 
@@ -368,7 +368,7 @@ import pathlib
 exists = pathlib.Path.is_file
 pathlib.Path.is_file = lambda path: "libdnnl" not in path.name and exists(path)
 import paddle
-from ppsci_gan import layers
+from ppsci_gan.networks import layers
 assert layers.choose_kernels("auto") == "paddle"
 layer = layers.Conv2DTranspose(2, 3, 5, 2, "same")
 print(layers.BatchNorm2D(3)(layer(paddle.zeros([1, 2, 4, 4]))).shape)
@@ -382,7 +382,7 @@ def test_exported_programs_hold_paddles_operators_only(tmp_path):
     code = f"""
 import numpy, paddle
 from paddle import nn
-from ppsci_gan import layers
+from ppsci_gan.networks import layers
 first, last = layers.Conv2D(3, 4, 3, padding=1), layers.Conv2DTranspose(4, 2, 4, 2)
 network = nn.Sequential(first, layers.BatchNorm2D(4), last)
 network.eval()

@@ -4,7 +4,7 @@ import numpy as np
 import paddle
 import pytest
 
-from ppsci_gan import losses
+from ppsci_gan.losses.wasserstein import wasserstein
 
 
 def points(num, dim=2, seed=0, dtype="float64"):

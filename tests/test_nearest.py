@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ppsci_gan.data.pyramid import Level
-from ppsci_gan.nearest import nearest
+from ppsci_gan.evaluation.nearest import nearest
 
 
 @pytest.mark.parametrize("batch_size", [7, 1000])

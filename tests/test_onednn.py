@@ -7,7 +7,7 @@ import paddle
 import paddle.nn.functional as F
 import pytest
 
-from ppsci_gan import onednn
+from ppsci_gan.devices import onednn
 
 pytestmark = pytest.mark.skipif(not onednn.available(), reason="this build of Paddle has no oneDNN")
 

@@ -8,7 +8,7 @@ import numpy as np
 import paddle
 import pytest
 
-from ppsci_gan import onnx_files
+from ppsci_gan.export import onnx_files
 from ppsci_gan.errors import TrainingError
 
 

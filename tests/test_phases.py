@@ -6,9 +6,9 @@ import ppsci
 import pytest
 from paddle import nn
 
-from ppsci_gan.phases import Phase
-from ppsci_gan.phases import Updates
-from ppsci_gan.precision import Precision
+from ppsci_gan.training.phases import Phase
+from ppsci_gan.training.phases import Updates
+from ppsci_gan.training.precision import Precision
 
 
 class Generator(nn.Layer):

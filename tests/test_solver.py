@@ -15,13 +15,13 @@ from hydra import compose
 from hydra import initialize_config_dir
 
 from ppsci_gan import weights
-from ppsci_gan.average import GeneratorAverage
+from ppsci_gan.training.average import GeneratorAverage
 from ppsci_gan.errors import InputError
 from ppsci_gan.files import REPOSITORY
-from ppsci_gan.losses import WassersteinGP
-from ppsci_gan.phases import Phase
-from ppsci_gan.solver import AdversarialSolver
-from ppsci_gan.solver import Score
+from ppsci_gan.losses.wasserstein import WassersteinGP
+from ppsci_gan.training.phases import Phase
+from ppsci_gan.training.solver import AdversarialSolver
+from ppsci_gan.training.solver import Score
 
 TINY = [
     "DATA.num_samples=100",
@@ -103,7 +103,7 @@ def test_resumed_run_is_bit_identical(train, tmp_path, stop):
 
 def stopping_at(iteration):
     """An epoch function that is interrupted, as by Ctrl-C, in the middle of an iteration."""
-    from ppsci_gan.solver import train_epoch
+    from ppsci_gan.training.solver import train_epoch
 
     def epoch(solver, epoch_id, log_freq):
         run_iteration = solver.run_iteration
@@ -192,7 +192,7 @@ def line_solver(tmp_path, *overrides, n_critic=2, penalty_weight=0.0):
 
 def test_iteration_is_the_arithmetic_of_its_phases(tmp_path, monkeypatch):
     """Noise fixed at 2: critic's gradient is mean(fake) - mean(real), generator's is -slope * noise."""
-    monkeypatch.setattr("ppsci_gan.latent.paddle.randn", lambda shape: paddle.full(shape, 2.0))
+    monkeypatch.setattr("ppsci_gan.networks.latent.paddle.randn", lambda shape: paddle.full(shape, 2.0))
     solver, generator, critic = line_solver(tmp_path)
     terms = solver.run_iteration()
     slope = 0.5 - 2 * 0.1 * (2.0 - 3.0)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ppsci_gan import torch_files
+from ppsci_gan.weights.files import torch_files
 from ppsci_gan.errors import InputError
 
 FIXTURES = Path(__file__).parent / "fixtures" / "scores"

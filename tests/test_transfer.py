@@ -4,10 +4,10 @@ import numpy as np
 import paddle
 import pytest
 
-from ppsci_gan import transfer
+from ppsci_gan.weights.files import transfer
 from ppsci_gan import weights
 from ppsci_gan.errors import InputError
-from ppsci_gan.transfer import Transfer
+from ppsci_gan.weights.transfer import Transfer
 
 GEN = {"input_keys": ("noise", "labels"), "output_keys": ("fake_data",), "dim": 4, "label_num": 4, "use_label": True}
 DIS = {

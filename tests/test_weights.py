@@ -233,7 +233,7 @@ def test_a_checkpoint_says_which_generator_to_take(checkpoint):
 
 
 def test_publishing_from_the_command_line(checkpoint, tmp_path):
-    command = [warm.python(), "-m", "ppsci_gan.weights", checkpoint, str(tmp_path / "shared.safetensors")]
+    command = [warm.python(), "-m", "ppsci_gan.weights.files", checkpoint, str(tmp_path / "shared.safetensors")]
     subprocess.run(command, check=True, cwd=files.REPOSITORY, timeout=120)
     tensors, state = weights.read_checkpoint(tmp_path / "shared")
     assert {name: value.tolist() for name, value in tensors.items()} == {"generator/w": [2, 2], "critic/w": [3, 3]}

@@ -17,10 +17,10 @@ from omegaconf import DictConfig
 from ppsci.utils import logger
 
 from ppsci_gan import cli
-from ppsci_gan import distributed
-from ppsci_gan import latent
+from ppsci_gan.devices import ranks
+from ppsci_gan.networks import latent
 from ppsci_gan import plots
-from ppsci_gan import transfer
+from ppsci_gan.weights.files import transfer
 from ppsci_gan import weights
 from ppsci_gan.data import faces
 from ppsci_gan.data import images
@@ -29,17 +29,17 @@ from ppsci_gan.data import target
 from ppsci_gan.data.images import Images
 from ppsci_gan.data.target import Fit
 from ppsci_gan.errors import InputError
-from ppsci_gan.evaluation import ImageEvaluation
+from ppsci_gan.evaluation.images import ImageEvaluation
 from ppsci_gan.files import atomic
-from ppsci_gan.inference import GeneratorPredictor
-from ppsci_gan.inference import write_report
-from ppsci_gan.losses import WassersteinGP
-from ppsci_gan.metrics.report import report
-from ppsci_gan.nearest import beside_nearest
-from ppsci_gan.phases import Phase
-from ppsci_gan.scoring import Protocol
-from ppsci_gan.solver import AdversarialSolver
-from ppsci_gan.transfer import Transfer
+from ppsci_gan.export.inference import GeneratorPredictor
+from ppsci_gan.export.inference import write_report
+from ppsci_gan.losses.wasserstein import WassersteinGP
+from ppsci_gan.evaluation.report import report
+from ppsci_gan.evaluation.nearest import beside_nearest
+from ppsci_gan.training.phases import Phase
+from ppsci_gan.evaluation.scoring import Protocol
+from ppsci_gan.training.solver import AdversarialSolver
+from ppsci_gan.weights.transfer import Transfer
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "wgangp"))  # the residual networks are WGAN-GP's
 from model import WganGpCifar10Discriminator

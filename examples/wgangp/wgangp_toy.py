@@ -15,24 +15,24 @@ from omegaconf import DictConfig
 from ppsci.utils import logger
 
 from ppsci_gan import cli
-from ppsci_gan import latent
+from ppsci_gan.networks import latent
 from ppsci_gan import plots
-from ppsci_gan import scoring
+from ppsci_gan.evaluation.images import scoring
 from ppsci_gan import weights
 from ppsci_gan.data import toy
 from ppsci_gan.errors import InputError
-from ppsci_gan.inference import GeneratorPredictor
-from ppsci_gan.inference import write_report
-from ppsci_gan.losses import WassersteinGP
+from ppsci_gan.export.inference import GeneratorPredictor
+from ppsci_gan.export.inference import write_report
+from ppsci_gan.losses.wasserstein import WassersteinGP
 from ppsci_gan.metrics.mode_distance import mode_distance
 from ppsci_gan.metrics.modes import mode_scores
 from ppsci_gan.metrics.modes import mode_shapes
 from ppsci_gan.metrics.neighbours import coverage
-from ppsci_gan.metrics.report import report
+from ppsci_gan.evaluation.report import report
 from ppsci_gan.metrics.sliced_wasserstein import sliced_wasserstein
-from ppsci_gan.phases import Phase
-from ppsci_gan.solver import AdversarialSolver
-from ppsci_gan.solver import Score
+from ppsci_gan.training.phases import Phase
+from ppsci_gan.training.solver import AdversarialSolver
+from ppsci_gan.training.solver import Score
 
 
 # --8<-- [start:metric]

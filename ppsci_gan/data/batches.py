@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ppsci_gan import distributed
+from ppsci_gan.devices import ranks
 
 
 def iterations_of_a_pass(num_samples: int, samples_of_an_iteration: int) -> int:

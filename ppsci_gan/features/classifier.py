@@ -6,7 +6,7 @@ import paddle.nn.functional as F
 from paddle import Tensor
 from paddle import nn
 
-from ppsci_gan import layers
+from ppsci_gan.networks import layers
 
 
 class Classifier(nn.Layer):

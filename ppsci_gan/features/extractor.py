@@ -13,8 +13,8 @@ import paddle.nn.functional as F
 from paddle import nn
 from tqdm import tqdm
 
-from ppsci_gan import distributed
-from ppsci_gan import layers
+from ppsci_gan.devices import ranks
+from ppsci_gan.networks import layers
 from ppsci_gan import weights
 from ppsci_gan.errors import InputError
 from ppsci_gan.features import inception

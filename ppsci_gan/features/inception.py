@@ -18,7 +18,7 @@ from paddle import Tensor
 from paddle import nn
 from ppsci.utils import logger
 
-from ppsci_gan import layers
+from ppsci_gan.networks import layers
 from ppsci_gan import weights
 from ppsci_gan.errors import InputError
 

@@ -7,7 +7,7 @@ import pytest
 from inputs import DataSets
 from ppsci.utils import logger
 
-from ppsci_gan import layers
+from ppsci_gan.networks import layers
 
 
 @pytest.fixture(scope="session")

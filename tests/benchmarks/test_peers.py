@@ -19,7 +19,7 @@ from workloads import both  # noqa: E402
 from workloads import named  # noqa: E402
 
 from ppsci_gan.files import REPOSITORY  # noqa: E402
-from ppsci_gan.solver import AdversarialSolver  # noqa: E402
+from ppsci_gan.training.solver import AdversarialSolver  # noqa: E402
 
 ITERATIONS = 20
 # In double precision: in single, rounding decides where weights go that have hardly any gradient, as the size of Adam's

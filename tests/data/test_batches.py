@@ -63,5 +63,5 @@ def test_seeds_differ():
     ("samples", "shown", "ranks", "expected"), [(24, 4, 1, 6), (27, 4, 1, 6), (27, 4, 2, 3), (3, 4, 1, 1)]
 )
 def test_a_pass_has_as_many_iterations_as_whole_batches(monkeypatch, samples, shown, ranks, expected):
-    monkeypatch.setattr("ppsci_gan.distributed.count", lambda: ranks)
+    monkeypatch.setattr("ppsci_gan.devices.ranks.count", lambda: ranks)
     assert iterations_of_a_pass(samples, shown) == expected

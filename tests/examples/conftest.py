@@ -14,7 +14,7 @@ from hydra import initialize_config_dir
 from ppsci.utils import logger
 
 from ppsci_gan.files import REPOSITORY
-from ppsci_gan.solver import AdversarialSolver
+from ppsci_gan.training.solver import AdversarialSolver
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import pytest
 import warm
 from PIL import Image
 
-from ppsci_gan import latent
+from ppsci_gan.networks import latent
 from ppsci_gan import weights
 from ppsci_gan.data import prepare
 from ppsci_gan.errors import InputError

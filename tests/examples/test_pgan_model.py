@@ -7,8 +7,8 @@ import numpy as np
 import paddle
 import pytest
 
-from ppsci_gan import latent
-from ppsci_gan import losses
+from ppsci_gan.networks import latent
+from ppsci_gan.losses.wasserstein import wasserstein
 from ppsci_gan.errors import InputError
 
 DEPTHS = [8, 6, 6, 4]

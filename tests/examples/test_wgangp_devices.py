@@ -204,7 +204,7 @@ def test_a_card_that_is_not_there_is_no_reason_to_take_the_cpu(npu, command):
 
 
 def test_report_of_the_device(npu):
-    report = run(npu(devices=2), "-m", "ppsci_gan.device")
+    report = run(npu(devices=2), "-m", "ppsci_gan.devices.device")
     assert "npu: 2" in report
     assert "On npu:0:" in report
     rows = {line.split()[0]: line.split()[1:] for line in report.splitlines() if line.startswith(("conv2d ", "tanh "))}
@@ -216,9 +216,9 @@ def test_report_of_the_device(npu):
 
 HOPELESS = """
 import paddle
-from ppsci_gan import device
+from ppsci_gan.devices import device
 from ppsci_gan.cli import explain_errors
-from ppsci_gan.precision import Precision
+from ppsci_gan.training.precision import Precision
 
 def train():
     device.select("npu")

@@ -6,7 +6,7 @@ import numpy as np
 import paddle
 import pytest
 
-from ppsci_gan import losses
+from ppsci_gan.losses.wasserstein import wasserstein
 from ppsci_gan import weights
 from ppsci_gan.errors import InputError
 

@@ -12,7 +12,7 @@ from hydra import compose
 from hydra import initialize_config_dir
 from PIL import Image
 
-from ppsci_gan import latent
+from ppsci_gan.networks import latent
 from ppsci_gan import weights
 from ppsci_gan.errors import InputError
 from ppsci_gan.features import inception

@@ -12,7 +12,7 @@ from PIL import Image
 
 from ppsci_gan.errors import InputError
 from ppsci_gan.files import REPOSITORY
-from ppsci_gan.metrics import __main__ as command
+from ppsci_gan.commands import score as command
 
 CLASSIFIER = "pretrained/classifier_mnist.safetensors"
 DEFAULTS = {

@@ -11,9 +11,9 @@ from hydra import compose
 from hydra import initialize_config_dir
 from ppsci.utils import misc
 
-from ppsci_gan import device
-from ppsci_gan import distributed
-from ppsci_gan import layers
+from ppsci_gan.devices import device
+from ppsci_gan.devices import ranks
+from ppsci_gan.networks import layers
 from ppsci_gan.files import REPOSITORY
 
 SMALL = [

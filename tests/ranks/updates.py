@@ -10,9 +10,9 @@ import numpy as np
 import paddle
 import paddle.distributed as dist
 
-from ppsci_gan import distributed
+from ppsci_gan.devices import ranks
 from ppsci_gan.files import REPOSITORY
-from ppsci_gan.losses import WassersteinGP
+from ppsci_gan.losses.wasserstein import WassersteinGP
 
 sys.path.insert(0, str(REPOSITORY / "examples" / "wgangp"))
 import model

@@ -1,0 +1,98 @@
+"""Device memory: how much was used, and what to do where it does not suffice."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import paddle
+
+from ppsci_gan.errors import InputError
+
+TRAINING = (
+    "Make TRAIN.batch_size smaller (TRAIN.update_freq=k makes an update of k such batches), or MODEL.gen_net.dim and "
+    "MODEL.dis_net.dim; on a GPU or NPU, use_amp=true takes about half."
+)
+GROWING = (
+    "Make batch_size of this stage in TRAIN.stages smaller (TRAIN.update_freq=k makes an update of k such batches), or "
+    "the last of MODEL.gen_net.depths; on a GPU or NPU, use_amp=true takes about half."
+)
+EVALUATION = "Make EVAL.batch_size or VIS.num_images smaller."
+SETTING_UP = "Make MODEL.gen_net.dim and MODEL.dis_net.dim, or what is done at a time, smaller."
+INFERENCE = "Make INFER.batch_size smaller."
+
+
+def peak_mb() -> int:
+    """Return the most memory that was in use at a time, in MiB: the device's, on the CPU the process's.
+
+    Examples:
+        >>> from ppsci_gan.devices import memory
+        >>> memory.peak_mb() > 0
+        True
+    """
+    if paddle.device.get_device() == "cpu":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return paddle.device.max_memory_allocated() >> 20
+
+
+def total_mb() -> int | None:
+    """Return the memory of the device in MiB, of the CPU the machine's; None where Paddle does not tell.
+
+    Examples:
+        >>> from ppsci_gan.devices import memory
+        >>> memory.total_mb() > 0
+        True
+    """
+    name = paddle.device.get_device()
+    if name == "cpu":
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+    if name.startswith("gpu"):
+        return paddle.device.cuda.get_device_properties(name).total_memory >> 20
+    return None
+
+
+@contextmanager
+def explained(what: str, advice: str = TRAINING) -> Iterator[None]:
+    """Turn Paddle's error of missing memory into a message that says what was allocated where and what to change.
+
+    Args:
+        what: What is being done, such as ``phase critic``.
+        advice: The keys that make it smaller.
+
+    Raises:
+        InputError: In place of Paddle's error.
+
+    Examples:
+        >>> from ppsci_gan.devices import memory
+        >>> with memory.explained("phase critic"):
+        ...     raise MemoryError("(ResourceExhausted) Fail to alloc memory of 4096 size, error code is 12.")
+        Traceback (most recent call last):
+            ...
+        ppsci_gan.errors.InputError: Out of memory on cpu, phase critic, with ... MB in use before: Fail to alloc ...
+    """
+    try:
+        yield
+    except (MemoryError, OSError) as error:
+        # A plug-in's runtime says only that it failed; 2 stands for what is exhausted.
+        if isinstance(error, OSError) and "CustomDevice error, the error code is : 2" not in str(error):
+            raise
+        lines = [line.strip() for line in str(error).splitlines()]
+        reason = next((line for line in lines if re.search(r"alloc", line, re.IGNORECASE)), lines[0] if lines else "")
+        reason = re.sub(r"^\(ResourceExhausted\)\s*|^\(External\)\s*|ResourceExhaustedError:\s*", "", reason)
+        raise InputError(
+            f"Out of memory on {paddle.device.get_device()}, {what}, with {peak_mb()} MB in use before: {reason}"
+            f"{_place(error)}\n{advice}"
+        ) from None
+
+
+def _place(error: Exception) -> str:
+    """Say which line asked for it: the last one outside of Paddle."""
+    libraries = Path(paddle.__file__).parents[1]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+    own = [frame for frame in frames if libraries not in Path(frame.filename).parents]
+    return f"\nIn {Path(own[-1].filename).name}, line {own[-1].lineno}: {own[-1].line}" if own else ""

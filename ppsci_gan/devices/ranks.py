@@ -1,0 +1,211 @@
+"""Several processes as one training: what they agree on, and what is divided among them.
+
+``python -m paddle.distributed.launch`` starts the processes, the ranks. For one process every function does nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from collections.abc import Iterable
+
+import numpy as np
+import paddle
+import paddle.distributed as dist
+from paddle import Tensor
+from paddle import nn
+from paddle.autograd import PyLayer
+from paddle.distributed.fleet.utils.hybrid_parallel_util import fused_allreduce_gradients
+
+BATCH_NORMS = (nn.BatchNorm1D, nn.BatchNorm2D)
+
+
+def is_first() -> bool:
+    """Whether this rank is the one that writes.
+
+    Examples:
+        >>> from ppsci_gan.devices import ranks
+        >>> distributed.is_first()
+        True
+    """
+    return dist.get_rank() == 0
+
+
+def count() -> int:
+    """Return the number of ranks.
+
+    Examples:
+        >>> from ppsci_gan.devices import ranks
+        >>> distributed.count()
+        1
+    """
+    return dist.get_world_size()
+
+
+def start() -> None:
+    """Join the other ranks, if this process was launched with some; the device is selected before."""
+    if dist.get_world_size() > 1 and not dist.is_initialized():
+        dist.init_parallel_env()
+
+
+@functools.lru_cache(maxsize=1)
+def _host_group() -> dist.communication.group.Group | None:
+    """Return the group for what lies in host memory; None for the default one, which on a CPU does that already."""
+    return None if paddle.device.get_device() == "cpu" else dist.new_group(backend="gloo")
+
+
+def _gather(values: np.ndarray) -> list[np.ndarray]:
+    """Return the arrays of all ranks, which have the same shape and type."""
+    gathered: list[Tensor] = []
+    dist.all_gather(gathered, paddle.to_tensor(values, place=paddle.CPUPlace()), group=_host_group())
+    return [tensor.numpy() for tensor in gathered]
+
+
+def any_rank(flag: bool) -> bool:
+    """Whether a flag is set on any rank; all ranks have to ask.
+
+    Args:
+        flag: This rank's.
+
+    Examples:
+        >>> from ppsci_gan.devices import ranks
+        >>> distributed.any_rank(False)
+        False
+    """
+    return flag if dist.get_world_size() == 1 else bool(np.any(_gather(np.array([flag], "uint8"))))
+
+
+def mean(values: np.ndarray) -> np.ndarray:
+    """Return the mean over ranks; all ranks have to ask.
+
+    Args:
+        values: This rank's, of the same shape on every rank.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ppsci_gan.devices import ranks
+        >>> distributed.mean(np.array([1.0, 2.0])).tolist()
+        [1.0, 2.0]
+    """
+    return values if dist.get_world_size() == 1 else np.mean(_gather(values), axis=0)
+
+
+def wait_for_all() -> None:
+    """Go on when every rank has come here."""
+    any_rank(False)
+
+
+def is_of_a_lost_rank(error: Exception) -> bool:
+    """Whether an error says that another rank has gone.
+
+    Args:
+        error: What a step among ranks raised.
+
+    Examples:
+        >>> from ppsci_gan.devices import ranks
+        >>> distributed.is_of_a_lost_rank(RuntimeError("gloo: Connection reset by peer"))  # there is no other
+        False
+    """
+    return dist.get_world_size() > 1 and re.search(r"gloo|[Cc]onnection|peer", str(error)) is not None
+
+
+def of_first(text: str) -> str:
+    """Return the first rank's value of a text; all ranks have to ask.
+
+    Args:
+        text: This rank's, shorter than 4096 bytes.
+
+    Examples:
+        >>> from ppsci_gan.devices import ranks
+        >>> distributed.of_first("outputs")
+        'outputs'
+    """
+    if dist.get_world_size() == 1:
+        return text
+    padded = np.frombuffer(text.encode().ljust(4096, b"\0"), "uint8")
+    return _gather(padded)[0].tobytes().rstrip(b"\0").decode()
+
+
+def shared(function: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:
+    """Apply a function to rows, a share of them on every rank.
+
+    Args:
+        function: Maps [n, ...] to [n, ...], each row by itself.
+        rows: The same [N, ...] on every rank.
+
+    Returns:
+        [N, ...], in the order of ``rows``, on every rank.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ppsci_gan.devices import ranks
+        >>> distributed.shared(lambda rows: 2 * rows, np.arange(3)).tolist()
+        [0, 2, 4]
+    """
+    rank, ranks = dist.get_rank(), dist.get_world_size()
+    if ranks == 1:
+        return function(rows)
+    longest = -(-len(rows) // ranks)
+    part = function(rows[np.arange(rank, rank + longest * ranks, ranks) % len(rows)])  # the last one may be doubled
+    result = np.empty((longest * ranks, *part.shape[1:]), part.dtype)
+    for other, of_other in enumerate(_gather(np.ascontiguousarray(part))):
+        result[other::ranks] = of_other
+    return result[: len(rows)]
+
+
+def average_gradients(parameters: Iterable[Tensor]) -> None:
+    """Put the mean over ranks in the place of each gradient.
+
+    Args:
+        parameters: The same on every rank; those without a gradient are left out.
+    """
+    if dist.get_world_size() > 1:
+        fused_allreduce_gradients(list(parameters), None)
+
+
+def synchronise_batch_norm(network: nn.Layer) -> None:
+    """Let batch normalisation take its statistics over the batches of all ranks while training.
+
+    What a step does then does not depend on how its batch is divided. Paddle's own SyncBatchNorm is for GPUs only.
+
+    Args:
+        network: Its layers change in place; names of parameters and buffers stay.
+    """
+    if dist.get_world_size() > 1:
+        for layer in network.sublayers(include_self=True):
+            if isinstance(layer, BATCH_NORMS):
+                layer.forward = functools.partial(_batch_norm, layer)
+
+
+class _SumOverRanks(PyLayer):
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        total = x.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        return _SumOverRanks.forward(ctx, gradient)
+
+
+def _batch_norm(layer: nn.Layer, x: Tensor) -> Tensor:
+    if not layer.training:
+        return type(layer).forward(layer, x)
+    axes = [0, *range(2, x.ndim)]
+    of_channels = [1, -1] + [1] * (x.ndim - 2)
+    values = x.astype("float32") if x.dtype in (paddle.float16, paddle.bfloat16) else x
+    count = x.size // x.shape[1] * dist.get_world_size()
+    mean = _SumOverRanks.apply(values.sum(axes)) / count
+    centred = values - mean.reshape(of_channels)
+    variance = _SumOverRanks.apply((centred * centred).sum(axes)) / count
+    result = centred / paddle.sqrt(variance + layer._epsilon).reshape(of_channels)
+    if layer.weight is not None:
+        result = result * layer.weight.reshape(of_channels)
+    if layer.bias is not None:
+        result = result + layer.bias.reshape(of_channels)
+    with paddle.no_grad():
+        for running, value in ((layer._mean, mean), (layer._variance, variance)):
+            running.set_value(running * layer._momentum + value * (1 - layer._momentum))
+    return result.astype(x.dtype)

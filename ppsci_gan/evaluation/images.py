@@ -1,0 +1,220 @@
+"""Scoring a generator of images through ppsci's validators and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import paddle
+import ppsci
+from paddle import nn
+from ppsci.utils import logger
+
+from ppsci_gan.networks import latent
+from ppsci_gan import plots
+from ppsci_gan.evaluation.images import scoring
+from ppsci_gan.data.images import Images
+from ppsci_gan.errors import InputError
+from ppsci_gan.features import extractor
+from ppsci_gan.features import inception
+from ppsci_gan.evaluation.report import main_keys
+from ppsci_gan.evaluation.scoring import NetworkScorer
+from ppsci_gan.evaluation.scoring import PixelScorer
+from ppsci_gan.evaluation.scoring import Protocol
+from ppsci_gan.evaluation.scoring import Scorer
+from ppsci_gan.training.solver import Score
+
+_TOLERANCE = 1e-3  # of the generator's range: rounding
+
+
+class ImageEvaluation:
+    """Scores of generated images beside those of real ones that the generator has not seen.
+
+    What is left out, and why, is said in the log.
+
+    Args:
+        families: Names of scores, of ``ppsci_gan.evaluation.scoring.FAMILIES``.
+        num_samples: How many images are scored.
+        protocol: Numbers that decide the figures.
+        real: Images to compare with; None leaves out the scores that need them.
+        held_out: Other real images. As many as are scored, if there are, get the same scores.
+        inception_weights: File or URL; None leaves out Inception's scores.
+        classifier_weights: File or URL; None leaves out the classifier's.
+
+    Raises:
+        InputError: Unknown names, too few images for them, or files that hold something else.
+    """
+
+    def __init__(
+        self,
+        families: Sequence[str],
+        num_samples: int,
+        protocol: Protocol,
+        real: Images | None = None,
+        held_out: Images | None = None,
+        inception_weights: str | None = None,
+        classifier_weights: str | None = None,
+    ):
+        self.num_samples = num_samples
+        self.held_out = held_out
+        self.protocol = protocol
+        has_network = inception_weights is not None or classifier_weights is not None
+        computed = [family for family in families if has_network or family not in scoring.NETWORK_FAMILIES]
+        protocol.check(computed, num_samples, None if real is None else len(real.data))
+        if real is None:
+            left_out = [family for family in families if family not in scoring.WITHOUT_REAL]
+            logger.message(f"Without real images to compare with there is no {', '.join(left_out)}.")
+        scorers: list[Scorer] = []
+        if inception_weights is not None:
+            scorers.append(NetworkScorer(extractor.load_inception(inception_weights), families, protocol, real))
+        elif set(families) & set(scoring.NETWORK_FAMILIES):
+            logger.message(
+                "No weights of Inception are given (EVAL.inception.weights, or --inception), so there is no Inception "
+                f"Score, FID or KID as in the literature. {inception.SOURCE}"
+            )
+        if classifier_weights is not None:
+            scorers.append(NetworkScorer(extractor.load_classifier(classifier_weights), families, protocol, real))
+        scorers.append(PixelScorer(families, protocol, real))
+        self.scorers = [scorer for scorer in scorers if scorer.families]
+        if not self.scorers:
+            raise InputError(f"Of the scores {', '.join(families)} none can be computed without what is named above.")
+        self.of_real: dict[str, dict[str, float]] = {}  # by scorer
+
+    def validator(
+        self,
+        generator: nn.Layer,
+        batch_size: int,
+        seed: int,
+        image_shape: tuple[int, int, int],
+        low: float,
+        finish: Callable[[paddle.Tensor], paddle.Tensor] = lambda images: images,
+    ) -> dict[str, ppsci.validate.Validator]:
+        """Return what scores the images of a fixed latent, as bytes, in a solver.
+
+        Args:
+            generator: See ``ppsci_gan.networks.latent``.
+            batch_size: Generated images at a time.
+            seed: Of the latent; labels are in equal shares.
+            image_shape: (C, H, W).
+            low: Value of black in the generator's output, -1 or 0; white is 1.
+            finish: Makes images of ``image_shape`` of the generator's output, such as of another size or of values
+                beyond black and white, which are refused otherwise.
+
+        Returns:
+            The validator by its name; its metrics are named after the scorers.
+        """
+        inputs = latent.fixed(generator, self.num_samples, seed)
+        validator = ppsci.validate.SupervisedValidator(
+            {
+                "dataset": {
+                    "name": "NamedArrayDataset",
+                    "input": inputs,
+                    "label": {key: value for key, value in inputs.items() if key == "labels"},
+                },
+                "batch_size": batch_size,
+                "sampler": {"name": "BatchSampler", "drop_last": False, "shuffle": False},
+            },
+            ppsci.loss.FunctionalLoss(lambda *_: {}),
+            {"images": lambda out: to_images(finish(out[generator.output_keys[0]]), image_shape, low)},
+            {scorer.name: ppsci.metric.FunctionalMetric(self._metric(scorer)) for scorer in self.scorers},
+            name="generated",
+        )
+        return {validator.name: validator}
+
+    def _metric(self, scorer: Scorer):
+        def metric(output_dict, label_dict) -> dict[str, float]:
+            labels = label_dict["labels"].numpy() if "labels" in label_dict else None
+            return self._with_real(scorer, Images("generated", output_dict["images"].numpy(), labels))
+
+        return metric
+
+    def score(self, images: Images) -> dict[str, dict[str, float]]:
+        """Return the scores of images from elsewhere, by scorer and key, as ``Solver.eval`` does.
+
+        Args:
+            images: ``num_samples`` of them.
+        """
+        return {scorer.name: self._with_real(scorer, images) for scorer in self.scorers}
+
+    def _with_real(self, scorer: Scorer, images: Images) -> dict[str, float]:
+        values = scorer(images)
+        if self.held_out is not None:
+            if scorer.name not in self.of_real:
+                self.of_real[scorer.name] = scorer(self._held_out_part(images.labels is not None), cached=True)
+            values.update({f"{key}_of_real": value for key, value in self.of_real[scorer.name].items()})
+        return values
+
+    def _held_out_part(self, labelled: bool) -> Images:
+        part = scoring.choose(self.held_out, min(self.num_samples, len(self.held_out.data)), self.protocol.seed)
+        return part if labelled else part._replace(labels=None)
+
+    def best(self, name: str) -> Score:
+        """Return the score that chooses the best checkpoint, with its direction.
+
+        Args:
+            name: ``TRAIN.best_score``, such as ``classifier.frechet_distance``.
+
+        Raises:
+            InputError: It will not be computed.
+        """
+        known = [f"{s.name}.{key}" for s in self.scorers for family in s.families for key in scoring.FAMILIES[family]]
+        if name not in known:
+            raise InputError(f"TRAIN.best_score={name} is not among the scores while training: {', '.join(known)}.")
+        return Score(name, scoring.higher_is_better(name))
+
+    def protocols(self, groups: dict[str, dict[str, float]], **common: Any) -> dict[str, dict[str, Any]]:
+        """Return the protocol of every score, by its name.
+
+        Args:
+            groups: The scores, by scorer and key.
+            **common: What all scores share, such as the generator's weights.
+        """
+        return {
+            f"{scorer.name}.{key}": {
+                **scoring.describe(f"{scorer.name}.{key}"),
+                **common,
+                **self._held_out_protocol(scorer, key),
+                **scorer.describe(key, self.num_samples),
+            }
+            for scorer in self.scorers
+            for key in main_keys(groups[scorer.name])
+        }
+
+    def _held_out_protocol(self, scorer: Scorer, key: str) -> dict[str, str]:
+        if self.held_out is None:
+            return {}
+        number = scorer.num_compared(key, min(self.num_samples, len(self.held_out.data)))
+        return {"held_out": f"{number} of {self.held_out.name}"}
+
+
+def to_images(samples: paddle.Tensor, image_shape: tuple[int, int, int], low: float) -> paddle.Tensor:
+    """Return generated values as bytes, as pictures of them would be saved: what scores are defined for.
+
+    Args:
+        samples: Floats [N, ...].
+        image_shape: (C, H, W).
+        low: Value of black; white is 1.
+
+    Raises:
+        InputError: Values that are not finite, or outside the range.
+
+    Examples:
+        >>> import paddle
+        >>> from ppsci_gan.evaluation.images import to_images
+        >>> to_images(paddle.to_tensor([[-1.0, 1.0]]), (1, 1, 2), low=-1).tolist()
+        [[[[0, 255]]]]
+    """
+    values = samples.numpy().reshape([-1, *image_shape])
+    if not np.isfinite(values).all():
+        raise InputError(
+            "the generator's images contain NaN or infinity, so they have no score: its training has diverged. Go back "
+            "to an earlier checkpoint."
+        )
+    if values.min() < low - _TOLERANCE or values.max() > 1 + _TOLERANCE:
+        raise InputError(
+            f"the generator's values go from {values.min():.3g} to {values.max():.3g}, not from {low:g} to 1: its "
+            "output is no image, or of another scale."
+        )
+    return paddle.to_tensor(plots.to_uint8(values, low))

@@ -1,0 +1,132 @@
+"""Running an exported generator with ppsci's predictor, and timing it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+from deploy.python_infer import GeneralPredictor
+from omegaconf import DictConfig
+from paddle import inference
+from ppsci.utils import logger
+
+from ppsci_gan.devices import device
+from ppsci_gan.devices import memory
+from ppsci_gan.config import ENGINES
+from ppsci_gan.errors import InputError
+from ppsci_gan.files import atomic
+
+
+class GeneratorPredictor(GeneralPredictor):
+    """ppsci's predictor for an exported generator.
+
+    Args:
+        cfg: Configuration; reads ``INFER`` and ``log_freq`` as ``deploy.python_infer.GeneralPredictor`` does.
+
+    Raises:
+        InputError: There are no exported files, or they cannot be read.
+
+    Examples:
+        See ``inference`` in ``examples/wgangp/wgangp_mnist.py``.
+    """
+
+    def __init__(self, cfg: DictConfig):
+        self.files = (
+            [cfg.INFER.onnx_path] if cfg.INFER.engine == "onnx" else [cfg.INFER.pdmodel_path, cfg.INFER.pdiparams_path]
+        )
+        for path in self.files:
+            if path is None or not Path(path).is_file():
+                raise InputError(
+                    f"{path}: no such file. Export the generator first, with mode=export and the same "
+                    "INFER.export_path."
+                )
+        kind, _, index = device.select(cfg.INFER.device).partition(":")
+        if kind != ENGINES.get(cfg.INFER.engine, kind):
+            raise InputError(f"INFER.engine={cfg.INFER.engine} does not run on {kind}; choose another engine.")
+        cfg = cfg.copy()
+        cfg.INFER.device, cfg.INFER.gpu_id = kind, int(index or 0)
+        with self._explain_failure():
+            super().__init__(cfg)
+
+    @contextmanager
+    def _explain_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except ModuleNotFoundError:  # the engine's package; its own message says so
+            raise
+        except Exception as error:  # each engine has classes of its own
+            reason = " ".join(str(error).split())[:300]
+            raise InputError(
+                f"{', '.join(self.files)}: damaged, or exported from another generator than MODEL.gen_net describes "
+                f"({reason}). Export again, with mode=export and the same MODEL."
+            ) from error
+
+    def _create_paddle_predictor(self) -> tuple[inference.Predictor, inference.Config]:
+        if self.device not in ("cpu", "npu"):
+            return super()._create_paddle_predictor()
+        # ppsci's own configuration asks for memory optimisation, which fails to build here, and oneDNN, on by default
+        # on the CPU, lacks some of the generators' operators.
+        config = inference.Config(self.pdmodel_path, self.pdiparams_path)
+        config.disable_gpu()
+        config.disable_onednn()
+        if self.device == "npu":
+            config.enable_custom_device("npu", self.gpu_id)
+        config.disable_glog_info()
+        config.set_cpu_math_library_num_threads(min(self.num_cpu_threads, device.usable_cores()))
+        config.switch_ir_optim(self.ir_optim)
+        return inference.create_predictor(config), config
+
+    def generate(self, inputs: dict[str, np.ndarray], batch_size: int) -> tuple[np.ndarray, dict[str, Any]]:
+        """Run all inputs through the generator.
+
+        Args:
+            inputs: ``noise`` [N, latent_dim] and, for a conditional generator, ``labels`` [N].
+            batch_size: Samples at a time.
+
+        Returns:
+            Samples [N, ...], and a report: seconds for the first batch (which includes setting up), then for all of
+            them, per batch and per second.
+
+        Raises:
+            InputError: The exported generator does not take these inputs.
+        """
+        start = time.perf_counter()
+        with self._explain_failure():
+            self.predict({key: value[:batch_size] for key, value in inputs.items()}, batch_size)
+        warm = time.perf_counter()
+        with memory.explained("inference", memory.INFERENCE):
+            samples = next(iter(self.predict(inputs, batch_size).values()))
+        seconds = time.perf_counter() - warm
+        report = {
+            "device": self.device,
+            "engine": self.engine,
+            "paddle": paddle.__version__,
+            "images": len(samples),
+            "batch_size": batch_size,
+            "first_batch_ms": 1000 * (warm - start),
+            "total_ms": 1000 * seconds,
+            "ms_per_batch": 1000 * seconds / -(-len(samples) // batch_size),
+            "images_per_second": len(samples) / seconds,
+        }
+        return samples, report
+
+
+def write_report(report: dict[str, Any], path: str) -> None:
+    """Write a timing report as JSON and log it.
+
+    Args:
+        report: Of ``GeneratorPredictor.generate``.
+        path: The file.
+    """
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(report, indent=2) + "\n")
+    logger.message(
+        f"{report['images']} images in batches of {report['batch_size']}: first batch {report['first_batch_ms']:.1f} "
+        f"ms, then {report['ms_per_batch']:.1f} ms a batch, {report['images_per_second']:.0f} images/s. Report: {path}"
+    )

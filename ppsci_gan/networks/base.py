@@ -1,0 +1,84 @@
+"""What generators and critics have in common: their keys, and reading weights of other layouts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import paddle
+from ppsci import arch
+
+
+class Player(arch.Arch):
+    """One of the two networks: its keys, and what it needs to read published weights.
+
+    Args:
+        input_keys: Names of the inputs; a second one, for labels, is used only by a conditional generator.
+        output_keys: Names of the outputs.
+    """
+
+    # (pattern, replacement) pairs from the names that PaddleScience publishes to ours, applied in order.
+    published_names: Sequence[tuple] = ()
+    # Patterns of the parameters that ppsci_gan.weights.transfer may start afresh, by the word for them in a configuration, and
+    # the axis of the classes of those that have one.
+    parts: Mapping[str, str] = {}
+    class_axes: Mapping[str, int] = {}
+
+    def __init__(self, input_keys: Sequence[str], output_keys: Sequence[str]):
+        super().__init__()
+        self.input_keys = tuple(input_keys)
+        self.output_keys = tuple(output_keys)
+        self.published = False
+
+    def set_state_dict(self, state_dict: dict[str, Any], use_structured_name: bool = True):
+        """Load weights by name, in this suite's layout or in PaddleScience's published one."""
+        result = super().set_state_dict(self.own_names(state_dict), use_structured_name)
+        self.published = "published_arithmetic" in self._buffers and bool(self.published_arithmetic.item())
+        return result
+
+    set_dict = load_dict = set_state_dict
+
+    def own_names(self, state_dict: dict[str, Any]) -> dict[str, Any]:
+        """Return the weights under our names; those that have them already are left alone."""
+        if not all(re.match(r"generator\.|discriminator\.", name) for name in state_dict):
+            return state_dict
+        renamed = {}
+        for name, value in state_dict.items():
+            for pattern, replacement in self.published_names:
+                name = re.sub(pattern, replacement, name)
+            renamed[name] = value
+        if "published_arithmetic" in self._buffers:
+            renamed["published_arithmetic"] = paddle.ones([], "int32")
+        return renamed
+
+    def remember_arithmetic(self):
+        """Let the weights carry which arithmetic they were trained with, where the published network's differs.
+
+        It travels as a buffer, so that a checkpoint or a file saved after fine-tuning still knows.
+        """
+        self.register_buffer("published_arithmetic", paddle.zeros([], "int32"))
+
+    def kept_of(self, name: str, theirs: np.ndarray, arrays: dict[str, np.ndarray]) -> np.ndarray | None:
+        """Return a parameter in our shape that keeps what it can of one in another shape, or None if nothing.
+
+        Args:
+            name: Of the parameter.
+            theirs: Its values in the network that the weights are of.
+            arrays: All of these weights.
+        """
+        return None
+
+    @staticmethod
+    def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
+        """Return the config keys that weights (under our names) show, such as ``{"dim": 64}``."""
+        return {}
+
+
+class Generator(Player):
+    """A network from ``noise`` [N, latent_dim] and perhaps ``labels`` [N] to its first output key."""
+
+    latent_dim: int
+    label_num = 0  # number of classes of a conditional generator, 0 of any other

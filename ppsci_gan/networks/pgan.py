@@ -1,0 +1,337 @@
+"""Networks of PGAN: generator and critic that grow from 4x4 pixels, a scale at a time.
+
+Karras et al. 2018, "Progressive Growing of GANs" (arXiv:1710.10196), table 2 and section 4. All scales exist from the
+start; ``scale`` says which is the largest in use, ``fade`` how far its layers have come in.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import paddle
+import paddle.nn.functional as F
+from paddle import Tensor
+from paddle import nn
+
+from ppsci_gan.networks import layers
+from ppsci_gan.networks import base
+from ppsci_gan.losses.wasserstein import traced
+from ppsci_gan.errors import InputError
+
+FIRST = 4  # pixels of scale 0
+SLOPE = 0.2  # of the leaky rectifiers
+EPSILON = 1e-8
+FADE_STEPS = 2**20  # as which weights keep the share of a scale that comes in
+RECTIFIED = 2**0.5  # gain before a rectifier (He initialisation)
+GROUP = 4  # samples whose standard deviation the critic sees
+
+
+# --8<-- [start:layers]
+class Equalized(nn.Layer):
+    """Equalised learning rate: weights of variance 1, scaled to He's variance where they are used (section 4.1).
+
+    Adam's steps do not depend on a gradient's size, so that all weights then learn at the same speed.
+
+    Args:
+        layer: ``layers.Linear`` or ``layers.Conv2D`` without bias.
+        gain: Of the initialisation.
+        scale_bias: Whether the bias, too, is scaled, as in pytorch_GAN_zoo and MindSpore's port; the paper does not.
+
+    Examples:
+        >>> import paddle
+        >>> from ppsci_gan.networks import layers
+        >>> layer = Equalized(layers.Linear(100, 2, bias_attr=False), gain=1.0)
+        >>> round(layer.scale, 3), tuple(layer(paddle.ones([3, 100])).shape)
+        (0.1, (3, 2))
+    """
+
+    def __init__(self, layer: nn.Linear | nn.Conv2D, gain: float = RECTIFIED, scale_bias: bool = False):
+        super().__init__()
+        shape = layer.weight.shape
+        inputs, outputs = (shape[0], shape[1]) if isinstance(layer, nn.Linear) else (prod(shape[1:]), shape[0])
+        nn.initializer.Normal()(layer.weight)
+        self.layer = layer
+        self.scale = gain / inputs**0.5
+        self.scale_bias = scale_bias
+        self.bias = self.create_parameter([outputs], is_bias=True)
+
+    def forward(self, x: Tensor, slope: float | None = None) -> Tensor:
+        bias = self.bias * self.scale if self.scale_bias else self.bias
+        compute = traced.conv2d if isinstance(self.layer, nn.Conv2D) else traced.linear
+        return compute(self.layer, x, slope, (self.layer.weight * self.scale, bias))
+
+
+def pixel_norm(x: Tensor) -> Tensor:
+    """Scale the features of every pixel to mean square 1 (section 4.2)."""
+    return layers.pixel_norm(x, EPSILON)
+
+
+def minibatch_stddev(x: Tensor, consecutive: bool = False) -> Tensor:
+    """Append a channel: the standard deviation within groups of samples, averaged over features (section 3).
+
+    A batch that is no multiple of the group is one group.
+
+    Args:
+        x: [N, C, H, W].
+        consecutive: Whether a group is of consecutive samples and its variance unbiased, as in pytorch_GAN_zoo; else
+            it is of every N/4th sample and divides by their number, as in Karras' code.
+
+    Returns:
+        [N, C + 1, H, W].
+    """
+    n, c, h, w = x.shape
+    size = GROUP if n % GROUP == 0 else n
+    count = n // size
+    axis, shape = (1, [count, size, c * h * w]) if consecutive else (0, [size, count * c * h * w])
+    grouped = x.reshape(shape)
+    centred = grouped - grouped.mean([axis], keepdim=True)
+    variance = (centred * centred).mean([axis])
+    if consecutive and size > 1:
+        variance = variance * (size / (size - 1))
+    deviation = traced.sqrt(variance + EPSILON).reshape([count, c * h * w]).mean([1])
+    places = ([count, 1, 1], [count, size, h * w]) if consecutive else ([1, count, 1], [size, count, h * w])
+    everywhere = deviation.reshape(places[0]) + paddle.zeros(places[1], x.dtype)
+    return traced.concat([x, everywhere.reshape([n, 1, h, w])], axis=1)
+
+
+def upsample(x: Tensor) -> Tensor:
+    """Double height and width by repeating pixels."""
+    return layers.upsample2d(x)
+
+
+# --8<-- [end:layers]
+
+
+def depths_of(state_dict: dict[str, Any], layers: str, axis: int) -> list[int]:
+    """Return the channels per scale that weights show, in an axis of the layers from or to images."""
+    names = (f"{layers}.{scale}.layer.weight" for scale in itertools.count())
+    return [state_dict[name].shape[axis] for name in itertools.takewhile(state_dict.__contains__, names)]
+
+
+class Growing(players.Player):
+    """What both players share: their scales, and how far the largest has come in.
+
+    Args:
+        input_keys: Names of the inputs.
+        output_keys: Names of the outputs.
+        depths: Channels per scale, from 4x4 pixels; scale i has 4 * 2^i.
+
+    Raises:
+        InputError: No depths, or impossible ones.
+    """
+
+    def __init__(self, input_keys: Sequence[str], output_keys: Sequence[str], depths: Sequence[int]):
+        super().__init__(input_keys, output_keys)
+        if not depths or min(depths) < 1:
+            raise InputError(f"MODEL depths={list(depths)}: give the channels of every scale, such as [512, 512, 256].")
+        self.depths = list(depths)
+        # Travels with the weights. Integers, which the moving average leaves alone.
+        self.register_buffer("growth", paddle.zeros([2], "int32"))
+        self.grow(len(depths) - 1)
+
+    def grow(self, scale: int, fade: float = 1.0) -> None:
+        """Set the largest scale and the share of its layers in the picture.
+
+        Args:
+            scale: 0 for 4x4 pixels.
+            fade: From 0, where a scale comes in, to 1.
+
+        Raises:
+            InputError: There is no such scale, or a share outside of 0 to 1.
+        """
+        if not 0 <= scale < len(self.depths):
+            raise InputError(
+                f"scale={scale}: these networks have scales 0 to {len(self.depths) - 1} (depths={self.depths})."
+            )
+        if not 0 <= fade <= 1:
+            raise InputError(f"fade={fade}: a share is from 0 to 1.")
+        self.scale, self.fade = scale, float(fade)
+        self.growth.set_value(paddle.to_tensor([scale, round(fade * FADE_STEPS)], "int32"))
+
+    def set_state_dict(self, state_dict: dict[str, Any], use_structured_name: bool = True):
+        """Load weights, and grow to the scale that they were saved at."""
+        result = super().set_state_dict(state_dict, use_structured_name)
+        scale, fade = self.growth.tolist()
+        self.grow(scale, fade / FADE_STEPS)
+        return result
+
+    set_dict = load_dict = set_state_dict
+
+    @property
+    def resolution(self) -> int:
+        """Edge of the images in pixels."""
+        return FIRST * 2**self.scale
+
+    def mixed(self, new: Tensor, old: Callable[[], Tensor]) -> Tensor:
+        """Fade in: ``new`` in its share and what ``old()`` gives in the rest."""
+        return new if self.fade == 1 or not self.scale else new * self.fade + old() * (1 - self.fade)
+
+
+# --8<-- [start:generator]
+class PganGenerator(Growing, players.Generator):
+    """Generator of images [N, 3, R, R] in about [-1, 1], R from 4 pixels on.
+
+    Args:
+        input_keys: Names of the noise and of the labels, such as ``("noise", "labels")``.
+        output_keys: Name of the images, such as ``("fake_data",)``.
+        depths: Channels per scale.
+        latent_dim: Length of the latent.
+        label_num: Number of classes.
+        use_label: Whether the class, one-hot, goes in beside the latent.
+        channels: Of the images.
+        scale_bias: See ``Equalized``.
+        he_everywhere: Whether every layer has the gain that He's rule gives one before a rectifier, as in
+            pytorch_GAN_zoo; else the last ones have 1, and the generator's first a quarter of it.
+
+    Examples:
+        >>> import paddle
+        >>> generator = PganGenerator(("noise",), ("fake_data",), depths=[8, 8, 4], latent_dim=16)
+        >>> noise = {"noise": paddle.zeros([2, 16])}
+        >>> tuple(generator(noise)["fake_data"].shape)
+        (2, 3, 16, 16)
+        >>> generator.grow(1, fade=0.5)
+        >>> tuple(generator(noise)["fake_data"].shape)
+        (2, 3, 8, 8)
+    """
+
+    def __init__(
+        self,
+        input_keys: Sequence[str],
+        output_keys: Sequence[str],
+        depths: Sequence[int] = (512, 512, 512, 512, 256, 128),
+        latent_dim: int = 512,
+        label_num: int = 10,
+        use_label: bool = False,
+        channels: int = 3,
+        scale_bias: bool = False,
+        he_everywhere: bool = False,
+    ):
+        super().__init__(input_keys if use_label else input_keys[:1], output_keys, depths)
+        self.latent_dim = latent_dim
+        self.label_num = label_num if use_label else 0
+
+        def conv(inputs: int, outputs: int, size: int, gain: float = RECTIFIED) -> Equalized:
+            layer = layers.Conv2D(inputs, outputs, size, padding=size // 2, bias_attr=False)
+            return Equalized(layer, gain, scale_bias)
+
+        first = layers.Linear(latent_dim + self.label_num, depths[0] * FIRST**2, bias_attr=False)
+        self.first = Equalized(first, RECTIFIED if he_everywhere else RECTIFIED / 4, scale_bias)
+        self.base = conv(depths[0], depths[0], 3)
+        self.blocks = nn.LayerList(
+            [nn.LayerList([conv(before, depth, 3), conv(depth, depth, 3)]) for before, depth in zip(depths, depths[1:])]
+        )
+        last = RECTIFIED if he_everywhere else 1.0
+        self.to_image = nn.LayerList([conv(depth, channels, 1, last) for depth in depths])
+
+    def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
+        latent = x[self.input_keys[0]]
+        if self.label_num:
+            classes = F.one_hot(x[self.input_keys[1]], self.label_num).astype(latent.dtype)
+            latent = paddle.concat([latent, classes], axis=1)
+        h = self.first(pixel_norm(latent)).reshape([-1, self.depths[0], FIRST, FIRST])
+        h = pixel_norm(layers.leaky_relu(h, SLOPE))
+        h = pixel_norm(self.base(h, SLOPE))
+        before = h
+        for block in self.blocks[: self.scale]:
+            before, h = h, upsample(h)
+            for layer in block:
+                h = pixel_norm(layer(h, SLOPE))
+        images = self.mixed(self.to_image[self.scale](h), lambda: upsample(self.to_image[self.scale - 1](before)))
+        return {self.output_keys[0]: images}
+
+    @staticmethod
+    def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
+        depths = depths_of(state_dict, "to_image", 1)
+        return {"depths": depths, "latent_dim": state_dict["first.layer.weight"].shape[0]} if depths else {}
+
+
+# --8<-- [end:generator]
+
+
+# --8<-- [start:critic]
+class PganDiscriminator(Growing):
+    """Critic of images [N, 3, R, R], with a classifier beside the score where labels are used.
+
+    The standard deviation within a batch is one of its features, so that real and generated samples are judged apart.
+
+    Args:
+        input_keys: Name of the images, such as ``("data",)``.
+        output_keys: Names of the scores [N] and of the class logits [N, label_num].
+        depths: Channels per scale.
+        label_num: Number of classes.
+        use_label: Whether there is a classifier (ACGAN).
+        channels: Of the images.
+        scale_bias: See ``Equalized``.
+        he_everywhere: Whether every layer has the gain that He's rule gives one before a rectifier, as in
+            pytorch_GAN_zoo; else the last ones have 1, and the generator's first a quarter of it.
+        consecutive_groups: See ``minibatch_stddev``.
+
+    Examples:
+        >>> import paddle
+        >>> critic = PganDiscriminator(("data",), ("score",), depths=[8, 8, 4])
+        >>> tuple(critic({"data": paddle.zeros([2, 3, 16, 16])})["score"].shape)
+        (2,)
+    """
+
+    def __init__(
+        self,
+        input_keys: Sequence[str],
+        output_keys: Sequence[str],
+        depths: Sequence[int] = (512, 512, 512, 512, 256, 128),
+        label_num: int = 10,
+        use_label: bool = False,
+        channels: int = 3,
+        scale_bias: bool = False,
+        he_everywhere: bool = False,
+        consecutive_groups: bool = False,
+    ):
+        super().__init__(input_keys, output_keys if use_label else output_keys[:1], depths)
+        self.consecutive_groups = consecutive_groups
+
+        def conv(inputs: int, outputs: int, size: int) -> Equalized:
+            layer = layers.Conv2D(inputs, outputs, size, padding=size // 2, bias_attr=False)
+            return Equalized(layer, scale_bias=scale_bias)
+
+        def linear(inputs: int, outputs: int, gain: float) -> Equalized:
+            return Equalized(layers.Linear(inputs, outputs, bias_attr=False), gain, scale_bias)
+
+        self.from_image = nn.LayerList([conv(channels, depth, 1) for depth in depths])
+        self.blocks = nn.LayerList(
+            [nn.LayerList([conv(depth, depth, 3), conv(depth, below, 3)]) for below, depth in zip(depths, depths[1:])]
+        )
+        self.base = conv(depths[0] + 1, depths[0], 3)
+        self.last = linear(depths[0] * FIRST**2, depths[0], RECTIFIED)
+        last = RECTIFIED if he_everywhere else 1.0
+        self.output = linear(depths[0], 1, last)
+        self.classify = linear(depths[0], label_num, last) if use_label else None
+
+    def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
+        images = x[self.input_keys[0]]
+        h = self.features(images, self.scale)
+        for scale in range(self.scale, 0, -1):
+            for layer in self.blocks[scale - 1]:
+                h = layer(h, SLOPE)
+            h = traced.avg_pool2d(h, 2)
+            if scale == self.scale:
+                h = self.mixed(h, lambda: self.features(traced.avg_pool2d(images, 2), self.scale - 1))
+        h = self.base(minibatch_stddev(h, self.consecutive_groups), SLOPE)
+        h = self.last(h.reshape([h.shape[0], -1]), SLOPE)
+        outputs = [self.output(h).squeeze(1)]
+        if self.classify:
+            outputs.append(self.classify(h))
+        return dict(zip(self.output_keys, outputs))
+
+    def features(self, images: Tensor, scale: int) -> Tensor:
+        return self.from_image[scale](images, SLOPE)
+
+    @staticmethod
+    def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
+        depths = depths_of(state_dict, "from_image", 0)
+        return {"depths": depths, "use_label": "classify.bias" in state_dict} if depths else {}
+
+
+# --8<-- [end:critic]

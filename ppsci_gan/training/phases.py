@@ -1,0 +1,135 @@
+"""The phases of an iteration: whose turn it is, and how its player is updated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from contextlib import contextmanager
+from typing import Any
+from typing import NamedTuple
+
+import paddle
+import ppsci
+from paddle import Tensor
+from paddle import nn
+
+from ppsci_gan.devices import ranks
+from ppsci_gan.networks import latent
+from ppsci_gan.devices import memory
+from ppsci_gan.training import precision
+from ppsci_gan.training.precision import Precision
+
+# Inputs, labels and weights of a batch of real data, as tensors by name.
+Batch = tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]
+
+
+class Phase(NamedTuple):
+    """A part of an iteration, in which one player learns.
+
+    Attributes:
+        name: Such as ``critic``; the constraint of this name, if there is one, gives the real data.
+        player: The network whose parameters are updated.
+        optimizer: Its optimizer.
+        loss: Maps (output_dict, label_dict, weight_dict) to a dict of scalars: ``loss`` is minimised, the others are
+            logged. output_dict holds the constraint's outputs, the generator's ``fake_data`` and ``update``, how many
+            updates this phase had before.
+        batch_size: Number of generated samples, per rank and accumulated part.
+        updates: Updates per iteration.
+    """
+
+    name: str
+    player: nn.Layer
+    optimizer: paddle.optimizer.Optimizer
+    loss: ppsci.loss.FunctionalLoss
+    batch_size: int
+    updates: int = 1
+
+    @property
+    def scheduler(self) -> paddle.optimizer.lr.LRScheduler | None:
+        """The optimizer's schedule, if its rate is not constant."""
+        rate = self.optimizer._learning_rate
+        return rate if isinstance(rate, paddle.optimizer.lr.LRScheduler) else None
+
+
+class Updates:
+    """How players are updated: in which precision, over how many parts of a batch, averaged over ranks.
+
+    Args:
+        generator: Makes the generated samples of every phase.
+        phases: All phases.
+        precision: Of the computation.
+        accumulate: Batches whose gradients make one update.
+    """
+
+    def __init__(self, generator: nn.Layer, phases: Sequence[Phase], precision: Precision, accumulate: int = 1):
+        self.generator = generator
+        self.players = [generator, *(phase.player for phase in phases if phase.player is not generator)]
+        self.precision = precision
+        self.accumulate = accumulate
+        self.scalers = {phase.name: precision.scaler() for phase in phases}
+
+    def update(self, phase: Phase, number: int, next_batch: Callable[[], Batch]) -> dict[str, Tensor]:
+        """Update a phase's player once.
+
+        Args:
+            phase: The phase.
+            number: How many updates it had before.
+            next_batch: Returns the next batch of real data.
+
+        Returns:
+            The loss and its terms, means over the accumulated parts, on the device.
+
+        Raises:
+            InputError: The device has not enough memory.
+        """
+        with memory.explained(f"phase {phase.name}"), self.only_learning(phase.player):
+            parts = [self.backward(phase, number, next_batch(), phase.batch_size) for _ in range(self.accumulate)]
+            distributed.average_gradients(phase.player.parameters())
+            self.scalers[phase.name].step(phase.optimizer)
+            phase.optimizer.clear_grad(set_to_zero=False)
+        if self.accumulate == 1:
+            return parts[0]
+        return {name: paddle.stack([part[name] for part in parts]).mean() for name in parts[0]}
+
+    def backward(self, phase: Phase, number: int, batch: Batch, num_samples: int) -> dict[str, Tensor]:
+        """Add the gradients of one part of an update to the player's; returns the detached loss and its terms."""
+        output_dict, label_dict, weight_dict = batch
+        inputs = latent.sample(self.generator, num_samples, label_dict.get("labels"))
+        with self.precision.autocast():
+            with paddle.set_grad_enabled(phase.player is self.generator):
+                generated = self.generator(inputs)
+            generated = {name: precision.full(value) for name, value in generated.items()}
+            output_dict = {**output_dict, **generated, "update": number}
+            label_dict = {**label_dict, **{key: value for key, value in inputs.items() if key == "labels"}}
+            losses = phase.loss(output_dict, label_dict, weight_dict)
+        loss = losses["loss"]
+        self.scalers[phase.name].backward(loss if self.accumulate == 1 else loss / self.accumulate)
+        return {name: value.detach() for name, value in losses.items()}
+
+    @contextmanager
+    def only_learning(self, player: nn.Layer) -> Iterator[None]:
+        """Ask for no gradient of the other players' parameters."""
+        frozen = [
+            parameter
+            for other in self.players
+            if other is not player
+            for parameter in other.parameters()
+            if not parameter.stop_gradient
+        ]
+        for parameter in frozen:
+            parameter.stop_gradient = True
+        try:
+            yield
+        finally:
+            for parameter in frozen:
+                parameter.stop_gradient = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the loss scalers' states by phase."""
+        return {name: scaler.state_dict() for name, scaler in self.scalers.items()}
+
+    def set_state_dict(self, states: dict[str, Any]) -> None:
+        """Take over the loss scalers' states of a checkpoint."""
+        for name, scaler in self.scalers.items():
+            scaler.set_state_dict(states.get(name, {}))

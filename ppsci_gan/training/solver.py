@@ -1,0 +1,573 @@
+"""AdversarialSolver: one ppsci Solver that trains two players in turn."""
+
+from __future__ import annotations
+
+import faulthandler
+import signal
+import sys
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from contextlib import contextmanager
+from contextlib import nullcontext
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from typing import NamedTuple
+
+import numpy as np
+import paddle
+import ppsci
+from omegaconf import DictConfig
+from paddle import Tensor
+from paddle import nn
+from ppsci.utils import logger
+from ppsci.utils import misc
+
+from ppsci_gan.devices import device
+from ppsci_gan.devices import ranks
+from ppsci_gan.networks import latent
+from ppsci_gan.devices import memory
+from ppsci_gan.export import onnx_files
+from ppsci_gan.training import precision
+from ppsci_gan.training import dry_run
+from ppsci_gan import weights
+from ppsci_gan.training.average import GeneratorAverage
+from ppsci_gan.data.batches import ShuffledBatches
+from ppsci_gan.errors import InputError
+from ppsci_gan.errors import TrainingError
+from ppsci_gan.training.collapse import CollapseWatch
+from ppsci_gan.training.phases import Batch
+from ppsci_gan.training.phases import Phase
+from ppsci_gan.training.phases import Updates
+from ppsci_gan.training.precision import Precision
+from ppsci_gan.training.scalars import Scalars
+from ppsci_gan.training.stages import Stage
+from ppsci_gan.training.stages import Stages
+
+GRACE_SECONDS = 45  # that ranks have to finish an iteration and save, once they are told to stop
+
+
+class Score(NamedTuple):
+    """The score that chooses the best checkpoint.
+
+    Attributes:
+        name: ``<metric>.<key>``, as ``Solver.eval`` reports it.
+        higher_is_better: Its right direction.
+    """
+
+    name: str
+    higher_is_better: bool
+
+    def better(self, value: float, than: float | None) -> bool:
+        """Whether a value beats another; anything beats None."""
+        return than is None or (value > than if self.higher_is_better else value < than)
+
+
+class Players(ppsci.arch.ModelList):
+    """Both networks; a forward pass runs those whose inputs are given.
+
+    So evaluation, prediction and export, which give noise, run the generator alone.
+    """
+
+    def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the outputs of every network whose inputs are in ``x``, in float32 also where weights are half."""
+        outputs = {}
+        for model in self.model_list:
+            if set(model.input_keys) <= set(x):
+                outputs.update({name: precision.full(value) for name, value in model(x).items()})
+        return outputs
+
+
+class AdversarialSolver(ppsci.solver.Solver):
+    """Train a generator against its critic, phase by phase.
+
+    One iteration runs every phase, ``updates`` times each: for WGAN-GP ``n_critic`` critic updates and one generator
+    update. Evaluation, prediction, VisualDL, TensorBoard and W&B are ``ppsci.solver.Solver``'s.
+
+    Everything random in an iteration follows from (seed, rank, iteration), and the order of the data from the seed. A
+    checkpoint therefore continues a run exactly: on the CPU bit by bit.
+
+    On several ranks gradients are averaged, batch statistics shared and data divided; rank 0 writes.
+
+    Args:
+        generator: Maps ``noise`` (and ``labels``) to its first output key; see ``ppsci_gan.networks.latent``.
+        phases: What an iteration does, in order.
+        constraint: Real data by phase name.
+        stages: In place of both, where they change in the course of the training.
+        validator: As for ``ppsci.solver.Solver``.
+        score: Chooses the best checkpoint while training.
+        draw: ``draw(samples, path)`` makes a picture of the fixed latent's samples (array [N, ...]).
+        watch: Looks at the phase ``discriminator`` for a collapse.
+        each_epoch: Called with the number of every epoch that ends, on every rank.
+        cfg: Configuration; read as ``ppsci.solver.Solver`` does, and ``TRAIN.sample_freq``, ``VIS.num_images``.
+
+    Examples:
+        See ``examples/wgangp/wgangp_toy.py``.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Layer,
+        phases: Sequence[Phase] = (),
+        constraint: dict[str, ppsci.constraint.Constraint] | None = None,
+        validator: dict[str, ppsci.validate.Validator] | None = None,
+        score: Score | None = None,
+        draw: Callable[[np.ndarray, str], None] | None = None,
+        watch: CollapseWatch | None = None,
+        each_epoch: Callable[[int], None] | None = None,
+        *,
+        stages: Sequence[Stage] = (),
+        cfg: DictConfig,
+    ):
+        self.generator = generator
+        # Null until a script has read the data of which an epoch is a pass; for evaluation it never does.
+        iterations = cfg.TRAIN.epochs * (cfg.TRAIN.iters_per_epoch or 0)
+        whole = Stage("", iterations, phases, constraint or {})
+        self.stages = Stages(list(stages) or [whole], parts=cfg.TRAIN.update_freq * distributed.count())
+        self.stage: Stage | None = None  # the present one
+        self.phases = phases = self.stages[0].phases
+        constraint = self.stages[0].constraint
+        self.score = score
+        self.draw = draw
+        self.watch = watch
+        self.each_epoch = each_epoch
+        self.players = {phase.name: phase.player for phase in phases}
+        others = [player for player in self.players.values() if player is not generator]
+        # The players come afterwards: on several ranks ppsci would wrap them in DataParallel, which takes one backward
+        # pass per forward pass; the gradient penalty has two.
+        super().__init__(Players(()), constraint, validator=validator, cfg=cfg)
+        self.model = Players((generator, *others))
+        distributed.synchronise_batch_norm(self.model)
+        # Already loaded by the script; ppsci's export only asks whether there was a file.
+        self.pretrained_model_path = cfg.INFER.pretrained_gen_model_path
+        self.optimizer = ppsci.optimizer.OptimizerList(tuple(phase.optimizer for phase in phases))
+        self.seed = cfg.seed
+        self.sample_freq = cfg.TRAIN.sample_freq or 0
+        self.num_fixed = cfg.VIS.num_images
+        self.ema_model = None
+        if cfg.TRAIN.ema.use_ema:
+            self.ema_model = GeneratorAverage(generator, cfg.TRAIN.ema.decay, self._optimizer_of(generator))
+        self.best: dict[str, float | None] = {"raw": None, "averaged": None}
+        self.train_epoch_func = train_epoch
+        self.order: dict[str, ShuffledBatches] = {}
+        self.positions: dict[str, tuple[int, int]] = {}  # in the data, where a stage or a checkpoint ended
+        self.interrupted = False
+        self.scalars = Scalars(Path(self.output_dir, "scalars.jsonl"))
+        self.precision = Precision(cfg.use_amp and bool(phases), cfg.amp_level, cfg.amp_dtype)
+        for phase in phases:
+            self.precision.prepare(phase.player, phase.optimizer)
+        self.updates = Updates(generator, phases, self.precision, cfg.TRAIN.update_freq)
+        if self.resume_path is not None:
+            self.load_checkpoint(self.resume_path)
+
+    def _parse_params_from_cfg(self, cfg: DictConfig):
+        super()._parse_params_from_cfg(cfg)
+        self.device = device.select(cfg.device)
+        # ppsci would load these itself, by unpickling and without the random states.
+        self.resume_path, self.checkpoint_path, self.pretrained_model_path = cfg.TRAIN.checkpoint_path, None, None
+        # Two players need two loss scalers; Precision has them.
+        self.use_amp = False
+
+    def no_sync_context_manager(self, enable: bool, ddp_model: nn.Layer) -> AbstractContextManager:
+        """Return the context in which ppsci predicts; there is no DataParallel to hold back."""
+        return nullcontext()
+
+    def autocast_context_manager(self, enable: bool, level: str = "O1") -> AbstractContextManager:
+        """Return the context in which ppsci evaluates and predicts: full precision, unless the weights are half."""
+        return self.precision.autocast_for_evaluation()
+
+    # --- training ---
+
+    def train(self) -> None:
+        """Train from where the run stands to its end; Ctrl-C saves a checkpoint first.
+
+        Raises:
+            FloatingPointError: A loss is no longer finite. The last checkpoint is from before.
+        """
+        self.max_steps = self.stages.iterations
+        self._try_stages()
+        self.scalars.drop_after(self.global_step)
+        self.model.train()
+        logger.info(f"Training from iteration {self.global_step} to {self.max_steps}, into {self.output_dir}")
+        with self._catch_interrupt():
+            while self.global_step < self.max_steps and not self.interrupted:
+                epoch = self.global_step // self.iters_per_epoch + 1
+                self.train_epoch_func(self, epoch, self.log_freq)
+                if self.global_step % self.iters_per_epoch == 0 or self.global_step == self.max_steps:
+                    self._finish_epoch(epoch)
+                self.save_checkpoint("latest")
+        distributed.wait_for_all()  # a rank that ends before the first has written would have the launcher end that
+        if self.interrupted:
+            path = Path(self.output_dir, "checkpoints", "latest")
+            logger.message(f"Stopped after iteration {self.global_step}. Go on with TRAIN.checkpoint_path={path}")
+            sys.exit(130)
+        if distributed.is_first():
+            self.scalars.plot(self.output_dir)
+        logger.message(f"Curves, samples and checkpoints: {self.output_dir}")
+
+    def _try_stages(self) -> None:
+        """Make sure that the device can do what the training takes; nothing is left of it.
+
+        Of several stages each is tried with its whole batch, so that what the last one lacks shows in the first minute.
+        """
+        present, _ = self.stages.position(self.global_step)
+        self.trial_seconds = [0.0] * present
+        with probe.tried(self.model, self.precision.name):
+            for stage in self.stages.stages[present:]:
+                if stage.name:
+                    logger.info(f"Trying an iteration of stage {stage.name} with its whole batch")
+                self._enter(stage)
+                stage.begin(max(1, stage.iterations // 2))
+                seconds = 0.0
+                for phase in stage.phases:
+                    start = time.perf_counter()
+                    num_samples = phase.batch_size if stage.name else 2
+                    batch = self._batch_of(phase.name, np.arange(num_samples))
+                    advice = memory.GROWING if stage.name else memory.TRAINING
+                    with memory.explained(self._place(phase), advice), self.updates.only_learning(phase.player):
+                        losses = self.updates.backward(phase, 0, batch, num_samples)
+                        float(losses["loss"])  # waits for the device
+                    self.model.clear_gradients(set_to_zero=False)
+                    seconds += phase.updates * self.updates.accumulate * (time.perf_counter() - start)
+                self.trial_seconds.append(seconds)
+        self.stage = None
+
+    def _place(self, phase: Phase) -> str:
+        return f"stage {self.stage.name}, phase {phase.name}" if self.stage.name else f"phase {phase.name}"
+
+    def _enter(self, stage: Stage) -> None:
+        self.stage, self.phases, self.constraint = stage, stage.phases, stage.constraint
+        self.positions.update({name: order.position for name, order in self.order.items()})
+        self._open_data()
+
+    def run_iteration(self) -> dict[str, Tensor]:
+        """Run every phase once; returns its terms by ``<phase>/<term>``, still on the device."""
+        stage, number = self.stages.after(self.global_step)
+        if stage is not self.stage:
+            self._enter(stage)
+        stage.begin(number)
+        misc.set_random_seed(self._iteration_seed())
+        terms: dict[str, Tensor] = {}
+        for phase in self.phases:
+            for update in range(phase.updates):
+                number = self.global_step * phase.updates + update
+                losses = self.updates.update(phase, number, lambda phase=phase: self._real_batch(phase.name))
+            terms.update({f"{phase.name}/{name}": value for name, value in losses.items()})
+            if phase.scheduler:
+                phase.scheduler.step()
+        if self.ema_model is not None and (self.global_step + 1) % self.avg_freq == 0:
+            self.ema_model.update()
+        self.global_step += 1
+        return terms
+
+    def _optimizer_of(self, player: nn.Layer) -> paddle.optimizer.Optimizer | None:
+        return next((phase.optimizer for phase in self.phases if phase.player is player), None)
+
+    def _real_batch(self, name: str) -> Batch:
+        return self._batch_of(name, next(self.order[name])) if name in self.order else ({}, {}, {})
+
+    def _batch_of(self, name: str, indices: np.ndarray) -> Batch:
+        """Return the samples of a phase's constraint as its critic is to see them."""
+        if name not in self.order:
+            return {}, {}, {}
+        constraint = self.constraint[name]
+        input_dict, label_dict, weight_dict = _to_tensors(constraint.data_loader.dataset[indices])
+        return {key: expr(input_dict) for key, expr in constraint.output_expr.items()}, label_dict, weight_dict
+
+    def _iteration_seed(self) -> int:
+        # Mixed, because neighbouring seeds of a generator may give related streams.
+        return int(np.random.SeedSequence([self.seed, self.rank, self.global_step]).generate_state(1)[0])
+
+    def _open_data(self) -> None:
+        for phase in self.phases:
+            if phase.name in (self.constraint or {}):
+                constraint = self.constraint[phase.name]
+                dataset = constraint.data_loader.dataset
+                if phase.batch_size * self.world_size > len(dataset):
+                    ranks = f" for each of {self.world_size} ranks" if self.world_size > 1 else ""
+                    raise InputError(
+                        f"TRAIN.batch_size={phase.batch_size}{ranks} is more than the data set has, {len(dataset)} "
+                        "samples: choose a smaller one."
+                    )
+                order = ShuffledBatches(len(dataset), phase.batch_size, self.seed, self.rank, self.world_size)
+                order.position = self.positions.get(phase.name, order.position)
+                self.order[phase.name] = order
+
+    @contextmanager
+    def _catch_interrupt(self) -> Iterator[None]:
+        """Let a running iteration finish on Ctrl-C or SIGTERM, so that the checkpoint is whole."""
+
+        def stop(signum, frame):
+            self.interrupted = True
+            logger.message("Stopping after this iteration ...")
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            if self.world_size > 1:
+                # Where the signal comes because another rank has died, waiting for that one would never end.
+                faulthandler.dump_traceback_later(GRACE_SECONDS, exit=True)
+
+        previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _finish_epoch(self, epoch: int) -> None:
+        if self.each_epoch is not None:
+            self.each_epoch(epoch)
+        if self.eval_during_train and epoch % self.eval_freq == 0 and epoch >= self.start_eval_epoch:
+            self._evaluate_and_keep_best(epoch)
+        if self.save_freq > 0 and epoch % self.save_freq == 0:
+            self.save_checkpoint(f"epoch_{epoch}")
+
+    def _evaluate_and_keep_best(self, epoch: int) -> None:
+        scores = {}
+        for kind in ("raw", "averaged") if self.ema_model is not None else ("raw",):
+            with self.averaged(kind == "averaged"):
+                _, groups = self.eval(epoch)
+            named = {f"{metric}.{key}": value for metric, values in groups.items() for key, value in values.items()}
+            scores.update({f"eval_{kind}/{name}": value for name, value in named.items()})
+            if self.score is not None and self.score.better(named[self.score.name], self.best[kind]):
+                self.best[kind] = named[self.score.name]
+                self.save_checkpoint("best" if kind == "raw" else "best_averaged", averaged=kind == "averaged")
+                logger.message(f"Best {self.score.name} so far ({kind} weights): {self.best[kind]:.5g}")
+        self._write_scalars(scores)
+
+    @contextmanager
+    def averaged(self, wanted: bool = True) -> Iterator[None]:
+        """Put the moving average in the generator's place, if wanted and there is one."""
+        if not wanted or self.ema_model is None:
+            yield
+            return
+        self.ema_model.apply_shadow()
+        try:
+            yield
+        finally:
+            self.ema_model.restore()
+
+    def eval(self, epoch_id: int | None = None) -> tuple[float, dict[str, dict[str, float]]]:
+        """Evaluate as ppsci does; every rank generates its share."""
+        with memory.explained("evaluation", memory.EVALUATION):
+            return super().eval(epoch_id)
+
+    # --- what one sees ---
+
+    def draw_samples(self, path: str) -> None:
+        """Draw the samples of the fixed latent, from the averaged generator where there is one.
+
+        Args:
+            path: The picture.
+        """
+        inputs = latent.fixed(self.generator, self.num_fixed, self.seed)
+        with self.averaged(), memory.explained("drawing samples", memory.EVALUATION):
+            samples = self.predict(inputs, batch_size=self.num_fixed, return_numpy=True)
+        if distributed.is_first():
+            self.draw(samples[self.generator.output_keys[0]], path)
+
+    def log(self, terms: list[dict[str, Tensor]], seconds: float) -> None:
+        """Print one line about the last iterations and write it to the scalars' file and writers.
+
+        Args:
+            terms: What ``run_iteration`` returned, an iteration each; read from the device only here.
+            seconds: What they took.
+        """
+        names = list(dict.fromkeys(name for row in terms for name in row))
+        means = [float(paddle.stack([row[name] for row in terms if name in row]).mean()) for name in names]
+        values = dict(zip(names, distributed.mean(np.array(means)).tolist()))
+        scalers = {name: scaler for name, scaler in self.updates.scalers.items() if scaler.enabled}
+        # A loss that overflows float16 is no end: its scaler skips the update and tries a smaller scale.
+        bad = [name for name, value in values.items() if not np.isfinite(value) and name.split("/")[0] not in scalers]
+        if bad:
+            raise FloatingPointError(
+                f"{', '.join(bad)} is no longer finite at iteration {self.global_step}. Go on from the last checkpoint "
+                f"in {self.output_dir}/checkpoints with a smaller TRAIN.lr_scheduler_gen.learning_rate."
+            )
+        for name, scaler in scalers.items():
+            values.update({f"{name}/loss_scale": scaler.scale, f"{name}/skipped": scaler.skipped})
+        per_second = self.stages.images_per_iteration(self.stage) * len(terms) / seconds
+        remaining = timedelta(seconds=int(self._remaining_seconds(seconds / len(terms))))
+        rates = {f"lr/{phase.name}": phase.optimizer.get_lr() for phase in self.phases}
+        epoch, iteration = divmod(self.global_step - 1, self.iters_per_epoch)
+        logger.info(
+            f"[Train][Epoch {epoch + 1}/{self.epochs}][Iter {iteration + 1}/{self.iters_per_epoch}] "
+            + (f"{self.stage.name}, " if self.stage.name else "")
+            + f"lr: {self.phases[0].optimizer.get_lr():.2e}, "
+            + ", ".join(f"{name}: {value:.4g}" for name, value in values.items())
+            + f", {per_second:.0f} images/s, memory: {memory.peak_mb()} MB, eta: {remaining}"
+        )
+        self._write_scalars({**values, **rates, "images_per_second": per_second})
+        if self.watch is not None:
+            self._look_for_collapse(_below("discriminator/", values), len(terms))
+
+    def _look_for_collapse(self, terms: dict[str, float], iterations: int) -> None:
+        complaint = self.watch.observe(terms, iterations)
+        if complaint is None:
+            return
+        if self.watch.stop:
+            self.save_checkpoint("latest")
+            kept = ", ".join(sorted(path.name for path in Path(self.output_dir, "checkpoints").glob("best*")))
+            raise TrainingError(
+                f"stopped at iteration {self.global_step}: {complaint}. In {self.output_dir}/checkpoints the best so "
+                f"far is kept ({kept or 'none: TRAIN.eval_during_train=true keeps it'})."
+            )
+        logger.warning(f"Iteration {self.global_step}: {complaint}. TRAIN.collapse.stop=true would stop here.")
+
+    def add_histograms(self, values: dict[str, np.ndarray]) -> None:
+        """Send histograms to VisualDL and TensorBoard, where they are used.
+
+        Args:
+            values: Arrays by name.
+        """
+        if distributed.is_first():
+            for writer in filter(None, (self.vdl_writer, self.tbd_writer)):
+                for name, array in values.items():
+                    writer.add_histogram(name, array, self.global_step)
+
+    def _remaining_seconds(self, per_iteration: float) -> float:
+        """Estimate what is left: the present stage at its pace, later ones at that of their trial."""
+        index, number = self.stages.position(self.global_step)
+        left = per_iteration * (self.stages[index].iterations - number)
+        return left + sum(
+            stage.iterations * max(per_iteration, self.trial_seconds[later])
+            for later, stage in enumerate(self.stages.stages)
+            if later > index
+        )
+
+    def _write_scalars(self, values: dict[str, float]) -> None:
+        if distributed.is_first():
+            self.scalars.write(self.global_step, values)
+        logger.scalar(values, self.global_step, self.vdl_writer, self.wandb_writer, self.tbd_writer)
+
+    def export(self, input_spec: list, export_path: str, with_onnx: bool = False, **options: Any) -> None:
+        """Export as ppsci does; an ONNX file that computes something else than the generator is refused.
+
+        Args:
+            input_spec: Of ``latent.input_spec``.
+            export_path: Without suffix.
+            with_onnx: Whether to write an ONNX file, too.
+            **options: Of ``ppsci.solver.Solver.export``.
+
+        Raises:
+            TrainingError: The ONNX file is wrong.
+        """
+        super().export(input_spec, export_path, with_onnx, **options)
+        if with_onnx:
+            self.generator.eval()
+            onnx_files.check(self.generator, f"{export_path}.onnx")
+
+    # --- checkpoints ---
+
+    def save_checkpoint(self, name: str, averaged: bool = True) -> None:
+        """Write all that the run needs to go on to ``<output_dir>/checkpoints/<name>.safetensors``.
+
+        Args:
+            name: Such as ``latest``.
+            averaged: Whether its reader is to take the averaged generator, where there is one.
+        """
+        if not distributed.is_first():
+            return
+        averaged = averaged and self.ema_model is not None
+        tensors = {}
+        for phase in self.phases:
+            values = phase.player.state_dict()
+            tensors.update({f"{phase.name}/{k}": precision.full(v, phase.optimizer) for k, v in values.items()})
+            moments = weights.optimizer_state(phase.optimizer, phase.player)
+            tensors.update({f"optimizer/{phase.name}/{k}": v for k, v in moments.items()})
+        state: dict[str, Any] = {
+            "iteration": self.global_step,
+            "seed": self.seed,
+            "data": {name: order.position for name, order in self.order.items()},
+            "best": self.best,
+            "use": {"generator": "averaged" if averaged else "generator"},
+            "schedulers": {phase.name: phase.scheduler.state_dict() for phase in self.phases if phase.scheduler},
+            "scalers": self.updates.state_dict(),
+            "stage": self.stages.state(self.global_step),
+        }
+        if self.ema_model is not None:
+            tensors.update({f"averaged/{k}": v for k, v in self.ema_model.params_shadow.items()})
+            state["averages"] = int(self.ema_model.n_avg)
+        path = Path(self.output_dir, "checkpoints", f"{name}.safetensors")
+        weights.save_checkpoint(path, {k: v.numpy() for k, v in tensors.items()}, state)
+
+    def load_checkpoint(self, path: str) -> None:
+        """Continue from a checkpoint: players, optimizers, schedulers, average, iteration and best scores.
+
+        Args:
+            path: ``<run>/checkpoints/<name>``, with or without suffix.
+
+        Raises:
+            InputError: It is no checkpoint, or one of other networks or of another seed.
+        """
+        tensors, state = weights.read_checkpoint(path)
+        if "schedulers" not in state:
+            raise InputError(
+                f"{path} holds weights only. To start from them, use TRAIN.pretrained_gen_model_path and "
+                "TRAIN.pretrained_dis_model_path."
+            )
+        if "data" not in state:
+            raise InputError(
+                f"{path} is of an earlier version, which kept no position in the data: a run cannot go on from it. Its "
+                "weights can be a start: TRAIN.pretrained_gen_model_path and TRAIN.pretrained_dis_model_path."
+            )
+        if state["seed"] != self.seed:
+            raise InputError(f"{path} is of a run with seed={state['seed']}: it can go on only with that.")
+        # The generator first: what its message tells to set is often what the critic's settings follow.
+        for name, player in sorted(self.players.items(), key=lambda item: item[1] is not self.generator):
+            arrays = _below(f"{name}/", tensors)
+            weights.check(player, arrays, path, "MODEL.gen_net" if player is self.generator else "MODEL.dis_net")
+            precision.load(player, _tensors(arrays), self._optimizer_of(player))
+        for phase in self.phases:
+            moments = _below(f"optimizer/{phase.name}/", tensors)
+            weights.set_optimizer_state(phase.optimizer, phase.player, moments)
+            if phase.scheduler:
+                phase.scheduler.set_state_dict(state["schedulers"][phase.name])
+        self.updates.set_state_dict(state.get("scalers", {}))
+        if self.ema_model is not None:
+            arrays = _below("averaged/", tensors)
+            if not arrays:
+                raise InputError(f"{path} has no moving average: add TRAIN.ema.use_ema=false.")
+            self.ema_model.set_state_dict({**_tensors(arrays), "n_avg": paddle.to_tensor(state["averages"])})
+        self.global_step, self.best = self.stages.iteration_of(state, path), state["best"]
+        self.positions = {name: tuple(position) for name, position in state["data"].items()}
+        logger.message(f"Going on from {path}, after iteration {self.global_step}")
+
+
+def train_epoch(solver: AdversarialSolver, epoch_id: int, log_freq: int) -> None:
+    """Train to the end of an epoch: ppsci's ``train_epoch_func`` for two players.
+
+    Args:
+        solver: The solver.
+        epoch_id: Number of the epoch, from 1.
+        log_freq: Iterations between two lines of the log.
+    """
+    terms, start = [], time.perf_counter()
+    last = min(epoch_id * solver.iters_per_epoch, solver.max_steps)
+    while solver.global_step < last and not solver.interrupted:
+        terms.append(solver.run_iteration())
+        solver.interrupted = distributed.any_rank(solver.interrupted)
+        step, stage_is_done = solver.global_step, solver.stages.end_at(solver.global_step)
+        if step % log_freq == 0 or step in (1, last) or stage_is_done or solver.interrupted:
+            solver.log(terms, time.perf_counter() - start)
+            terms, start = [], time.perf_counter()
+        if solver.draw is not None and solver.sample_freq > 0 and (step % solver.sample_freq == 0 or stage_is_done):
+            drawing = time.perf_counter()
+            solver.draw_samples(str(Path(solver.output_dir, "samples", f"{step:07d}.png")))
+            start += time.perf_counter() - drawing
+        if stage_is_done:
+            solver.save_checkpoint(solver.stage.name)
+
+
+def _to_tensors(batch):
+    return tuple({key: paddle.to_tensor(value) for key, value in part.items()} for part in batch)
+
+
+def _tensors(arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
+    return {name: paddle.to_tensor(value) for name, value in arrays.items()}
+
+
+def _below(prefix: str, values: dict[str, Any]) -> dict[str, Any]:
+    return {name[len(prefix) :]: value for name, value in values.items() if name.startswith(prefix)}

@@ -1,0 +1,111 @@
+"""Stages of a training: phases and data that change in its course, counted in iterations and kept in images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+from typing import NamedTuple
+
+import ppsci
+
+from ppsci_gan.errors import InputError
+from ppsci_gan.training.phases import Phase
+
+
+class Stage(NamedTuple):
+    """A part of a training with phases and data of its own; players and optimizers are those of the other stages.
+
+    Attributes:
+        name: Such as ``16x16``; empty where the whole training is one.
+        iterations: How long it lasts.
+        phases: What an iteration does, in order.
+        constraint: Real data by phase name.
+        begin: Called before each iteration with its number in the stage, such as to fade in.
+    """
+
+    name: str
+    iterations: int
+    phases: Sequence[Phase]
+    constraint: dict[str, ppsci.constraint.Constraint]
+    begin: Callable[[int], None] = lambda iteration: None
+
+    def real_images(self) -> int:
+        """Return how many real images an iteration takes, of one rank and without accumulation."""
+        return sum(phase.updates * phase.batch_size for phase in self.phases if phase.name in self.constraint)
+
+
+class Stages:
+    """The stages of a training, one after the other.
+
+    Args:
+        stages: At least one.
+        parts: Ranks times accumulated batches: an iteration takes so many times a stage's real images.
+
+    Examples:
+        >>> from ppsci_gan.training.stages import Stage
+        >>> from ppsci_gan.training.stages import Stages
+        >>> stages = Stages([Stage("4x4", 10, [], {}), Stage("8x8", 5, [], {})], parts=1)
+        >>> stages.iterations, stages.position(12)
+        (15, (1, 2))
+        >>> stages.end_at(10), stages.end_at(12)
+        (True, False)
+    """
+
+    def __init__(self, stages: Sequence[Stage], parts: int):
+        self.stages = list(stages)
+        self.parts = parts
+        self.iterations = sum(stage.iterations for stage in self.stages)
+
+    def __getitem__(self, index: int) -> Stage:
+        return self.stages[index]
+
+    def position(self, iteration: int) -> tuple[int, int]:
+        """Return the index of the stage that an iteration ended in, and the number of iterations done there."""
+        for index, stage in enumerate(self.stages[:-1]):
+            if iteration <= stage.iterations:
+                return index, iteration
+            iteration -= stage.iterations
+        return len(self.stages) - 1, iteration
+
+    def after(self, iteration: int) -> tuple[Stage, int]:
+        """Return the stage of the next iteration, and its number there."""
+        index, done = self.position(iteration)
+        return (self.stages[index + 1], 0) if done == self.stages[index].iterations else (self.stages[index], done)
+
+    def end_at(self, iteration: int) -> bool:
+        """Return whether an iteration was the last one of a stage, in a training of named stages."""
+        index, done = self.position(iteration)
+        return bool(self.stages[index].name) and done == self.stages[index].iterations
+
+    def images_per_iteration(self, stage: Stage) -> int:
+        """Return how many real images all ranks see."""
+        return stage.real_images() * self.parts
+
+    def state(self, iteration: int) -> dict[str, Any]:
+        """Return the place after an iteration, in images: other numbers of ranks can go on from it."""
+        index, done = self.position(iteration)
+        stage = self.stages[index]
+        return {"index": index, "name": stage.name, "images": done * self.images_per_iteration(stage)}
+
+    def iteration_of(self, state: dict[str, Any], path: str) -> int:
+        """Return the iteration at which a checkpoint's run stands among these stages.
+
+        Args:
+            state: Of the checkpoint: ``iteration``, and ``stage`` as ``state`` returned it.
+            path: Of the checkpoint, for the error.
+
+        Raises:
+            InputError: Its stage is not among these.
+        """
+        if not self.stages[0].name:
+            return state["iteration"]
+        place, names = state["stage"], [stage.name for stage in self.stages]
+        if names[place["index"] : place["index"] + 1] != [place["name"]]:
+            raise InputError(
+                f"{path} was saved in stage {place['index'] + 1}, {place['name'] or 'of a run without stages'}; these "
+                f"are {', '.join(names)}. It can go on with the TRAIN.stages and TRAIN.start_scale of its run."
+            )
+        stage = self.stages[place["index"]]
+        done = min(place["images"] // self.images_per_iteration(stage), stage.iterations)
+        return sum(before.iterations for before in self.stages[: place["index"]]) + done
