@@ -12,14 +12,14 @@ from alternation import alternate
 from alternation import ratio
 from inputs import DataSets
 from ours import asked
+from ours import build_solver
 from ours import configuration
-from ours import solver_of
 from workloads import named
 
-from ppsci_gan.networks import latent
 from ppsci_gan import weights
 from ppsci_gan.features import extractor
 from ppsci_gan.files import REPOSITORY
+from ppsci_gan.networks import latent
 
 HEADING = "evaluation"
 HAS_TORCH_FIDELITY = importlib.util.find_spec("torch_fidelity") is not None
@@ -94,7 +94,7 @@ def _samples_per_second(name: str, data: DataSets, options: Namespace) -> float:
     """Return the rate of a workload's generator in an evaluation's batches."""
     workload = named(name)
     cfg = configuration(workload, data, asked(workload, options))
-    solver = solver_of(workload, cfg)
+    solver = build_solver(workload, cfg)
     count = 4 if options.small else 5 * cfg.EVAL.batch_size
     inputs = latent.fixed(solver.generator, count, cfg.seed)
     return _rate(lambda: solver.predict(inputs, batch_size=cfg.EVAL.batch_size, return_numpy=True), count)

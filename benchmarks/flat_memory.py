@@ -8,8 +8,8 @@ from inputs import DataSets
 from machine import resident_mb
 from ours import ThroughSolver
 from ours import asked
+from ours import build_solver
 from ours import configuration
-from ours import solver_of
 from workloads import Workload
 from workloads import named
 
@@ -31,7 +31,7 @@ def measure(data: DataSets, options: Namespace) -> dict:
 def grown(workload: Workload, data: DataSets, options: Namespace) -> dict:
     """Return how memory grew in one workload, in MiB."""
     cfg = configuration(workload, data, [*asked(workload, options), "TRAIN.epochs=1000"])  # no end before the last
-    solver = ThroughSolver(solver_of(workload, cfg))
+    solver = ThroughSolver(build_solver(workload, cfg))
     solver.run(max(1, options.iterations // 10))
     readings = [resident_mb()]
     for _ in range(READINGS - 1):

@@ -46,7 +46,7 @@ def batch(workload: Workload, solver: AdversarialSolver, layout: str) -> tuple[t
         layout: One of ``LAYOUTS``.
     """
     name = next(iter(solver.order))
-    outputs, labels, _ = solver._batch_of(name, next(solver.order[name]))
+    outputs, labels, _ = solver._load_batch(name, next(solver.order[name]))
     real = samples(workload, outputs["real_data"])
     if real.dim() == 4:
         real = real.to(memory_format=LAYOUTS[layout])
@@ -69,11 +69,11 @@ def trainer(
         solver: Has the networks.
         cfg: Its configuration.
         layout: One of ``LAYOUTS``.
-        **options: Of ``peers.training.state_of``: device and type.
+        **options: Of ``peers.training.copy_state``: device and type.
     """
     generator, critic = solver.players["generator"], next(p for n, p in solver.players.items() if n != "generator")
     states = [
-        training.state_of(player.state_dict(), memory_format=LAYOUTS[layout], **options)
+        training.copy_state(player.state_dict(), memory_format=LAYOUTS[layout], **options)
         for player in (generator, critic)
     ]
     peer = importlib.import_module(f"peers.{workload.peer}")
@@ -89,10 +89,10 @@ def trainer(
         generate = functools.partial(generate, image_size=tuple(cfg.MODEL.gen_net.image_size), classes=classes)
         judge = functools.partial(judge, classes=classes)
     draws = training.Draws(cfg.seed, options.get("device", "cpu"), options.get("dtype", torch.float32))
-    return training.Trainer(generate, judge, *states, losses_of(workload, cfg), settings(solver, cfg), draws)
+    return training.Trainer(generate, judge, *states, compute_losses(workload, cfg), settings(solver, cfg), draws)
 
 
-def losses_of(workload: Workload, cfg: DictConfig):
+def compute_losses(workload: Workload, cfg: DictConfig):
     """Return the losses that a configuration asks for."""
     given = OmegaConf.to_container(cfg.LOSS, resolve=True)
     if workload.peer == "dcgan":

@@ -15,8 +15,8 @@ from machine import users_environment
 from ours import BareLoop
 from ours import ThroughSolver
 from ours import asked
+from ours import build_solver
 from ours import configuration
-from ours import solver_of
 from two_solvers import InOwnProcess
 from two_solvers import TwoSolvers
 from workloads import Workload
@@ -36,7 +36,7 @@ def measure(workload: Workload, data: DataSets, options: Namespace) -> dict:
         options: ``rounds``, measurements of each contestant, ``small`` and ``set``.
     """
     cfg = configuration(workload, data, asked(workload, options))
-    solver = solver_of(workload, cfg)
+    solver = build_solver(workload, cfg)
     contestants = [ThroughSolver(solver), BareLoop(solver)]
     result = {"title": workload.title}
     if HAS_TORCH:

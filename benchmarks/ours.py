@@ -19,8 +19,8 @@ from omegaconf import DictConfig
 from workloads import Workload
 
 from ppsci_gan import cli
-from ppsci_gan.networks import latent
 from ppsci_gan.files import REPOSITORY
+from ppsci_gan.networks import latent
 from ppsci_gan.training.solver import AdversarialSolver
 
 CONSOLE = open(os.devnull, "w")  # noqa: SIM115 - where the log's lines go beside its file, as long as the process runs
@@ -51,7 +51,7 @@ def example(script: str):
     return module
 
 
-def script_of(workload: Workload) -> str:
+def load_script(workload: Workload) -> str:
     """Return the path of a workload's script."""
     return str(REPOSITORY / "examples" / f"{workload.script}.py")
 
@@ -81,7 +81,7 @@ def asked(workload: Workload, options: Namespace) -> list[str]:
     return [*(workload.small if options.small else []), *options.set]
 
 
-def solver_of(workload: Workload, cfg: DictConfig) -> AdversarialSolver:
+def build_solver(workload: Workload, cfg: DictConfig) -> AdversarialSolver:
     """Return the solver that a script would train: everything up to ``solver.train()`` is the script's own."""
     with quiet():
         cli.InitCallback().on_job_start(cfg)
@@ -123,7 +123,7 @@ class BareLoop:
         self.generator = solver.generator
         self.phases = solver.stages[0].phases
         order = {name: next(order) for name, order in solver.order.items()}
-        self.batches = {phase.name: solver._batch_of(phase.name, order.get(phase.name)) for phase in self.phases}
+        self.batches = {phase.name: solver._load_batch(phase.name, order.get(phase.name)) for phase in self.phases}
         self.updates = {phase.name: 0 for phase in self.phases}
 
     def run(self, iterations: int) -> None:

@@ -10,11 +10,9 @@ from alternation import alternate
 from alternation import ratio
 from inputs import DataSets
 from ours import asked
+from ours import build_solver
 from ours import configuration
-from ours import solver_of
 from workloads import named
-
-from ppsci_gan.losses.wasserstein import wasserstein
 
 HEADING = "gradient penalty, written out"
 WITH_PENALTY = ("toy", "mnist", "cifar10_dcgan", "cifar10_resnet", "pgan_32", "transfer_64")
@@ -53,8 +51,8 @@ def measure(data: DataSets, options: Namespace) -> dict:
     result = {}
     for name in WITH_PENALTY:
         workload = named(name)
-        solver = solver_of(workload, configuration(workload, data, asked(workload, options)))
-        real = solver._batch_of("critic", next(solver.order["critic"]))[0]["real_data"]
+        solver = build_solver(workload, configuration(workload, data, asked(workload, options)))
+        real = solver._load_batch("critic", next(solver.order["critic"]))[0]["real_data"]
         contestants = [Penalty(solver.players["critic"], real, explicit) for explicit in (True, False)]
         times = alternate(contestants, options.rounds, least=0.0 if options.small else 0.2)
         medians = {way: statistics.median(values) for way, values in times.items()}

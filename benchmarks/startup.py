@@ -12,7 +12,7 @@ from pathlib import Path
 from inputs import DataSets
 from machine import users_environment
 from ours import asked
-from ours import script_of
+from ours import load_script
 from ours import settings
 from workloads import Workload
 from workloads import named
@@ -43,7 +43,7 @@ def first_iteration(workload: Workload, data: DataSets, options: Namespace) -> d
     overrides = [*settings(workload, data), "TRAIN.epochs=1", "TRAIN.iters_per_epoch=2"]
     overrides += asked(workload, options)
     begin, first, peak, output = time.perf_counter(), None, 0, []
-    command = [sys.executable, script_of(workload), *overrides]
+    command = [sys.executable, load_script(workload), *overrides]
     with subprocess.Popen(
         command, env=users_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
@@ -60,7 +60,7 @@ def first_iteration(workload: Workload, data: DataSets, options: Namespace) -> d
 def help_seconds(workload: Workload) -> float:
     """Return the seconds of a script's ``--help``."""
     begin = time.perf_counter()
-    command = [sys.executable, script_of(workload), "--help"]
+    command = [sys.executable, load_script(workload), "--help"]
     subprocess.run(command, env=users_environment(), stdout=subprocess.DEVNULL, check=True)
     return time.perf_counter() - begin
 

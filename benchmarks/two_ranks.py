@@ -13,7 +13,7 @@ from pathlib import Path
 from inputs import DataSets
 from machine import users_environment
 from ours import asked
-from ours import script_of
+from ours import load_script
 from ours import settings
 from workloads import named
 
@@ -35,7 +35,7 @@ def measure(data: DataSets, options: Namespace) -> dict:
     rates = {}
     for name, before in (("one", []), ("two", launcher)):
         given = [*settings(workload, data), *overrides]
-        rates[name] = statistics.median(_images_per_second([*before, script_of(workload), *given])[FIRST:])
+        rates[name] = statistics.median(_images_per_second([*before, load_script(workload), *given])[FIRST:])
     return {"title": workload.title, "images_per_second": rates, "ratio": rates["two"] / rates["one"]}
 
 

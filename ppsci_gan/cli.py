@@ -20,11 +20,11 @@ from ppsci.utils import misc
 
 from ppsci_gan import config as schema
 from ppsci_gan.devices import device
-from ppsci_gan.devices import ranks
-from ppsci_gan.networks import layers
 from ppsci_gan.devices import memory
+from ppsci_gan.devices import ranks
 from ppsci_gan.errors import InputError
 from ppsci_gan.errors import TrainingError
+from ppsci_gan.networks import layers
 
 INPUT_ERROR_EXIT_CODE = 2
 
@@ -83,7 +83,7 @@ def explain_errors(function: Callable) -> Callable:
         ) as error:  # the last: an extra is not installed
             message = str(error)
         except RuntimeError as error:
-            if not distributed.is_of_a_lost_rank(error):
+            if not ranks.is_peer_failure(error):
                 raise
             message = f"another rank has ended; its own log says why ({str(error).splitlines()[-1][:200]})."
         except KeyboardInterrupt:  # while training, the solver takes care of it
@@ -122,9 +122,9 @@ def _check(config: DictConfig) -> None:
 
 def _share_folder(config: DictConfig) -> None:
     """Let all ranks use the first one's folder, in whose name the time may differ."""
-    distributed.start()
-    config.output_dir = distributed.of_first(str(config.output_dir))
-    if not distributed.is_first():
+    ranks.start()
+    config.output_dir = ranks.broadcast_text(str(config.output_dir))
+    if not ranks.is_first():
         with read_write(config.hydra):
             config.hydra.output_subdir = None  # the first writes it
 

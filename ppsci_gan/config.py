@@ -29,10 +29,10 @@ from pydantic import field_validator
 from pydantic import model_validator
 
 from ppsci_gan.devices import device
-from ppsci_gan.networks import layers
-from ppsci_gan.evaluation.images import scoring
-from ppsci_gan.weights.files import transfer
 from ppsci_gan.errors import InputError
+from ppsci_gan.evaluation import scoring
+from ppsci_gan.networks import layers
+from ppsci_gan.weights import transfer
 
 REFUSED = "This configuration cannot be run:"
 

@@ -30,12 +30,12 @@ def machine(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["auto", "cpu", "gpu", "npu", "xpu", "gpu:0", "npu:12"])
-def test_known_names(name):
+def test_knrename_published(name):
     assert device.PATTERN.fullmatch(name)
 
 
 @pytest.mark.parametrize("name", ["", "tpu", "GPU", "gpu:", "gpu:-1", "gpu:a", "gpu0", " gpu", "gpu:0\n", "gpu,cpu"])
-def test_unknown_names(name):
+def test_unknrename_published(name):
     assert not device.PATTERN.fullmatch(name)
     with pytest.raises(InputError, match="write auto, cpu, gpu, npu or xpu"):
         device.select(name)

@@ -4,7 +4,6 @@ import numpy as np
 import paddle
 import pytest
 
-from ppsci_gan.losses.wasserstein import adversarial
 from ppsci_gan.errors import InputError
 from ppsci_gan.losses.adversarial import OBJECTIVES
 from ppsci_gan.losses.adversarial import Adversarial

@@ -5,8 +5,8 @@ import paddle
 import pytest
 from PIL import Image
 
-from ppsci_gan.training import histograms
 from ppsci_gan import plots
+from ppsci_gan.training import histograms
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import pytest
 from hydra import compose
 from hydra import initialize_config_dir
 
-from ppsci_gan.export import inference
-from ppsci_gan.networks import latent
 from ppsci_gan import weights
 from ppsci_gan.errors import InputError
+from ppsci_gan.export import inference
 from ppsci_gan.files import REPOSITORY
+from ppsci_gan.networks import latent
 
 NETWORKS = {
     "toy": ("toy", "WganGpToyGenerator", ["MODEL.gen_net.dim=8"]),

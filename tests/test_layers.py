@@ -9,12 +9,11 @@ import paddle
 import pytest
 from paddle import nn
 
-from ppsci_gan.networks import layers
-from ppsci_gan.losses.wasserstein import wasserstein
 from ppsci_gan.devices import onednn
-from ppsci_gan.losses.wasserstein import traced
 from ppsci_gan.errors import InputError
-from ppsci_gan.losses.traced import Traced
+from ppsci_gan.networks import layers
+from ppsci_gan.networks import traced
+from ppsci_gan.networks.traced import Traced
 
 needs_onednn = pytest.mark.skipif(not onednn.available(), reason="this build of Paddle has no oneDNN")
 

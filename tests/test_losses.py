@@ -4,8 +4,6 @@ import numpy as np
 import paddle
 import pytest
 
-from ppsci_gan.losses.wasserstein import wasserstein
-
 
 def points(num, dim=2, seed=0, dtype="float64"):
     return paddle.to_tensor(np.random.default_rng(seed).standard_normal((num, dim)), dtype)
@@ -220,14 +218,14 @@ def test_generator_loss(batch, classify):
 
 def test_lazy_penalty_comes_every_third_update_threefold(batch):
     output, labels = batch
-    losses_of = {}
+    compute_losses = {}
     for interval in (1, 3):
         objective = losses.WassersteinGP(Critic(False), penalty_weight=10.0, penalty_interval=interval)
-        losses_of[interval] = [objective.critic_loss({**output, "update": update}, labels) for update in range(6)]
-    assert ["penalty" in terms for terms in losses_of[3]] == [True, False, False] * 2
-    assert losses_of[3][3]["penalty"].item() == pytest.approx(120.0, rel=1e-5)
-    always, lazily = ([terms["loss"].item() for terms in losses_of[interval]] for interval in (1, 3))
-    assert lazily[1] == pytest.approx(-losses_of[3][1]["wasserstein"].item())
+        compute_losses[interval] = [objective.critic_loss({**output, "update": update}, labels) for update in range(6)]
+    assert ["penalty" in terms for terms in compute_losses[3]] == [True, False, False] * 2
+    assert compute_losses[3][3]["penalty"].item() == pytest.approx(120.0, rel=1e-5)
+    always, lazily = ([terms["loss"].item() for terms in compute_losses[interval]] for interval in (1, 3))
+    assert lazily[1] == pytest.approx(-compute_losses[3][1]["wasserstein"].item())
     assert np.mean(lazily) == pytest.approx(np.mean(always), rel=1e-5)
 
 

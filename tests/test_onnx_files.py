@@ -8,8 +8,8 @@ import numpy as np
 import paddle
 import pytest
 
-from ppsci_gan.export import onnx_files
 from ppsci_gan.errors import TrainingError
+from ppsci_gan.export import onnx_files
 
 
 class Generator(paddle.nn.Layer):

@@ -4,15 +4,15 @@ import numpy as np
 import paddle
 import pytest
 
-from ppsci_gan.evaluation.images import scoring
 from ppsci_gan.data.images import Images
 from ppsci_gan.errors import InputError
+from ppsci_gan.evaluation import scoring
 from ppsci_gan.evaluation.images import ImageEvaluation
-from ppsci_gan.features.classifier import Classifier
-from ppsci_gan.features.extractor import Extractor
 from ppsci_gan.evaluation.scoring import NetworkScorer
 from ppsci_gan.evaluation.scoring import PixelScorer
 from ppsci_gan.evaluation.scoring import Protocol
+from ppsci_gan.features.classifier import Classifier
+from ppsci_gan.features.extractor import Extractor
 
 SMALL = Protocol(splits=2, subsets=5, subset_size=20, max_neighbour_samples=50)
 

@@ -15,10 +15,10 @@ from hydra import compose
 from hydra import initialize_config_dir
 
 from ppsci_gan import weights
-from ppsci_gan.training.average import GeneratorAverage
 from ppsci_gan.errors import InputError
 from ppsci_gan.files import REPOSITORY
 from ppsci_gan.losses.wasserstein import WassersteinGP
+from ppsci_gan.training.average import GeneratorAverage
 from ppsci_gan.training.phases import Phase
 from ppsci_gan.training.solver import AdversarialSolver
 from ppsci_gan.training.solver import Score

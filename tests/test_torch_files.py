@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ppsci_gan.weights.files import torch_files
 from ppsci_gan.errors import InputError
+from ppsci_gan.weights import torch_files
 
 FIXTURES = Path(__file__).parent / "fixtures" / "scores"
 REFERENCES = runpy.run_path(str(FIXTURES / "make_references.py"))

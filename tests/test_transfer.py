@@ -4,9 +4,9 @@ import numpy as np
 import paddle
 import pytest
 
-from ppsci_gan.weights.files import transfer
 from ppsci_gan import weights
 from ppsci_gan.errors import InputError
+from ppsci_gan.weights import transfer
 from ppsci_gan.weights.transfer import Transfer
 
 GEN = {"input_keys": ("noise", "labels"), "output_keys": ("fake_data",), "dim": 4, "label_num": 4, "use_label": True}
@@ -36,7 +36,7 @@ def make(model):
     return build
 
 
-def arrays_of(player):
+def to_arrays(player):
     return {name: value.numpy() for name, value in player.state_dict().items()}
 
 
@@ -47,7 +47,7 @@ def source(make, tmp_path):
     def write(name, **settings):
         rng = np.random.default_rng(0)
         arrays = {}
-        for key, value in arrays_of(make(name, **settings)).items():
+        for key, value in to_arrays(make(name, **settings)).items():
             noise = np.abs(rng.normal(size=value.shape)) + 0.1
             arrays[key] = value if value.dtype.kind == "i" else noise.astype(np.float32)
         tensors = {f"{name}/{key}": value for key, value in arrays.items()}
@@ -67,7 +67,7 @@ def test_everything_is_loaded(make, source, name, resolution):
     path, arrays = source(name, resolution=resolution)
     player = make(name, resolution=resolution)
     report = Transfer(name, path).load(player)
-    for key, value in arrays_of(player).items():
+    for key, value in to_arrays(player).items():
         np.testing.assert_array_equal(value, arrays[key])
     assert sorted(report.loaded) == sorted(arrays)
     assert not any(report[1:])
@@ -75,11 +75,11 @@ def test_everything_is_loaded(make, source, name, resolution):
 
 def test_from_scratch_everything_is_fresh(make):
     player = make("critic")
-    before = arrays_of(player)
+    before = to_arrays(player)
     report = Transfer("critic", None).load(player)
     assert report.fresh == list(before)
     assert not report.loaded
-    for key, value in arrays_of(player).items():
+    for key, value in to_arrays(player).items():
         np.testing.assert_array_equal(value, before[key])
 
 
@@ -110,10 +110,10 @@ FRESH = [
 def test_a_part_starts_afresh(make, source, name, part, settings, expected):
     path, arrays = source(name, **settings)
     player = make(name, **settings)
-    before = arrays_of(player)
+    before = to_arrays(player)
     report = Transfer(name, path, fresh=[part]).load(player)
     assert set(report.fresh) == set(report.left_over) == expected
-    for key, value in arrays_of(player).items():
+    for key, value in to_arrays(player).items():
         np.testing.assert_array_equal(value, (before if key in expected else arrays)[key])
 
 
@@ -130,10 +130,10 @@ def test_classes_are_mapped(make, source):
     for name in ("generator", "critic"):
         path, arrays = source(name)
         player = make(name, label_num=3)
-        before = arrays_of(player)
+        before = to_arrays(player)
         report = Transfer(name, path, class_map=[3, None, 0]).load(player)
         key, axis = ("blocks.2.norm1.scale", 0) if name == "generator" else ("classify.weight", 1)
-        value = np.moveaxis(arrays_of(player)[key], axis, 0)
+        value = np.moveaxis(to_arrays(player)[key], axis, 0)
         theirs, own = np.moveaxis(arrays[key], axis, 0), np.moveaxis(before[key], axis, 0)
         np.testing.assert_array_equal(value, [theirs[3], own[1], theirs[0]])
         assert f"{key}[0, 2]" in report.loaded
@@ -202,12 +202,12 @@ def test_a_critics_labels_are_mapped(make, source):
 def test_a_source_of_another_network(make, source, settings, expected):
     path, _ = source("generator")
     player = make("generator", **settings)
-    before = arrays_of(player)
+    before = to_arrays(player)
     with pytest.raises(InputError) as refusal:
         Transfer("generator", path).load(player)
     assert "does not fit WganGpCifar10Generator" in str(refusal.value)
     assert expected in str(refusal.value)
-    for key, value in arrays_of(player).items():
+    for key, value in to_arrays(player).items():
         np.testing.assert_array_equal(value, before[key])
 
 

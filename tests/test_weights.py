@@ -226,8 +226,8 @@ def checkpoint(tmp_path):
 def test_a_checkpoint_says_which_generator_to_take(checkpoint):
     assert weights.read(checkpoint, "generator")["w"].tolist() == [2.0, 2.0]
     assert weights.read(checkpoint, "critic")["w"].tolist() == [3.0, 3.0]
-    assert weights.holds(checkpoint, "critic")
-    assert not weights.holds(checkpoint, "judge")
+    assert weights.has_part(checkpoint, "critic")
+    assert not weights.has_part(checkpoint, "judge")
     with pytest.raises(InputError, match="holds no judge, only averaged, critic, generator, optimizer"):
         weights.read(checkpoint, "judge")
 

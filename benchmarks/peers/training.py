@@ -15,7 +15,7 @@ from peers.layers import State
 STATISTICS = ("._mean", "._variance")  # end the names of what normalisations keep
 
 
-def state_of(arrays: dict, memory_format: torch.memory_format = torch.contiguous_format, **options) -> State:
+def copy_state(arrays: dict, memory_format: torch.memory_format = torch.contiguous_format, **options) -> State:
     """Return the state of a network.
 
     Args:
@@ -34,7 +34,7 @@ def state_of(arrays: dict, memory_format: torch.memory_format = torch.contiguous
     return state
 
 
-def arrays_of(state: State) -> dict:
+def to_arrays(state: State) -> dict:
     """Return the arrays of a state, NumPy, row-major."""
     return {name: value.detach().cpu().contiguous().numpy() for name, value in state.items()}
 

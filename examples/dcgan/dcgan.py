@@ -16,9 +16,6 @@ from omegaconf import DictConfig
 from ppsci.utils import logger
 
 from ppsci_gan import cli
-from ppsci_gan.devices import ranks
-from ppsci_gan.training import histograms
-from ppsci_gan.networks import latent
 from ppsci_gan import plots
 from ppsci_gan import weights
 from ppsci_gan.data import batches
@@ -26,16 +23,19 @@ from ppsci_gan.data import faces
 from ppsci_gan.data import images
 from ppsci_gan.data import pyramid
 from ppsci_gan.data.images import Images
+from ppsci_gan.devices import ranks
 from ppsci_gan.errors import InputError
 from ppsci_gan.evaluation.images import ImageEvaluation
-from ppsci_gan.losses.adversarial import Adversarial
-from ppsci_gan.training.collapse import CollapseWatch
+from ppsci_gan.evaluation.nearest import beside_nearest
+from ppsci_gan.evaluation.report import report
+from ppsci_gan.evaluation.scoring import Protocol
 from ppsci_gan.export.inference import GeneratorPredictor
 from ppsci_gan.export.inference import write_report
-from ppsci_gan.evaluation.report import report
-from ppsci_gan.evaluation.nearest import beside_nearest
+from ppsci_gan.losses.adversarial import Adversarial
+from ppsci_gan.networks import latent
+from ppsci_gan.training import histograms
+from ppsci_gan.training.collapse import CollapseWatch
 from ppsci_gan.training.phases import Phase
-from ppsci_gan.evaluation.scoring import Protocol
 from ppsci_gan.training.solver import AdversarialSolver
 
 
@@ -112,7 +112,7 @@ def train(cfg: DictConfig):
         "sampler": {"name": "BatchSampler", "drop_last": False, "shuffle": True},
     }
     shown = cfg.TRAIN.batch_size * cfg.TRAIN.n_critic * cfg.TRAIN.update_freq  # in an iteration
-    cfg.TRAIN.iters_per_epoch = cfg.TRAIN.iters_per_epoch or batches.iterations_of_a_pass(len(real.data), shown)
+    cfg.TRAIN.iters_per_epoch = cfg.TRAIN.iters_per_epoch or batches.count_iterations(len(real.data), shown)
     # --8<-- [end:data]
 
     # --8<-- [start:model]
@@ -194,7 +194,7 @@ def draw_histograms(
     with solver.precision.autocast_for_evaluation():
         values = histograms.collect(generator, discriminator, inputs, real)
     solver.add_histograms(values)
-    if distributed.is_first():
+    if ranks.is_first():
         plots.save_histograms(values, osp.join(solver.output_dir, "histograms", f"epoch_{epoch:05d}.png"))
 
 
@@ -224,27 +224,27 @@ def evaluate(cfg: DictConfig):
 def draw_all(solver: AdversarialSolver, generator: DcganGenerator, real: Images, cfg: DictConfig):
     """Draw samples, walks through the latent space, every class of a latent, and what training images are nearest."""
 
-    def images_of(inputs: dict[str, np.ndarray]) -> np.ndarray:
+    def generate(inputs: dict[str, np.ndarray]) -> np.ndarray:
         outputs = solver.predict(inputs, batch_size=cfg.EVAL.batch_size, return_numpy=True)
         return to_images(outputs[generator.output_keys[0]])
 
     def place(name: str) -> str:
         return osp.join(cfg.output_dir, name)
 
-    samples = images_of(latent.fixed(generator, cfg.EVAL.num_images, cfg.seed))
+    samples = generate(latent.fixed(generator, cfg.EVAL.num_images, cfg.seed))
     plots.save_image_grid(samples, place("samples.png"))
     plots.save_images(samples, place("images"))
 
     way = latent.walk(generator, points=6, steps=12, seed=cfg.seed)
-    frames = images_of(way)
+    frames = generate(way)
     plots.save_image_grid(frames, place("walk.png"), columns=12)
     plots.save_animation(plots.enlarged(frames, 128), place("walk.gif"))
     if generator.label_num:
         classes = generator.label_num
-        rows = images_of(latent.every_class(generator, latent.fixed(generator, 10, cfg.seed)))
+        rows = generate(latent.every_class(generator, latent.fixed(generator, 10, cfg.seed)))
         plots.save_image_grid(rows, place("classes.png"), columns=classes)
         # All classes side by side, along the same way.
-        every = images_of(latent.every_class(generator, way))
+        every = generate(latent.every_class(generator, way))
         side_by_side = every.reshape([-1, classes, *every.shape[1:]]).transpose(0, 2, 3, 1, 4)
         plots.save_animation(side_by_side.reshape([*side_by_side.shape[:3], -1]), place("classes.gif"))
 

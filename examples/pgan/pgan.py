@@ -18,22 +18,22 @@ from paddle.nn import functional as F
 from ppsci.utils import logger
 
 from ppsci_gan import cli
-from ppsci_gan.devices import ranks
-from ppsci_gan.networks import latent
 from ppsci_gan import plots
 from ppsci_gan import weights
 from ppsci_gan.data import faces
 from ppsci_gan.data import images
 from ppsci_gan.data import pyramid
 from ppsci_gan.data.images import Images
+from ppsci_gan.devices import ranks
 from ppsci_gan.errors import InputError
 from ppsci_gan.evaluation.images import ImageEvaluation
+from ppsci_gan.evaluation.report import report
+from ppsci_gan.evaluation.scoring import Protocol
 from ppsci_gan.export.inference import GeneratorPredictor
 from ppsci_gan.export.inference import write_report
 from ppsci_gan.losses.wasserstein import WassersteinGP
-from ppsci_gan.evaluation.report import report
+from ppsci_gan.networks import latent
 from ppsci_gan.training.phases import Phase
-from ppsci_gan.evaluation.scoring import Protocol
 from ppsci_gan.training.solver import AdversarialSolver
 from ppsci_gan.training.stages import Stage
 
@@ -98,7 +98,7 @@ def build_validator(cfg: DictConfig, evaluation: ImageEvaluation, generator: Pga
     return evaluation.validator(generator, cfg.EVAL.batch_size, cfg.seed, shape, low=-1, finish=finish)
 
 
-def stages_of(cfg: DictConfig, levels: dict[int, Images]) -> list[DictConfig]:
+def select_stages(cfg: DictConfig, levels: dict[int, Images]) -> list[DictConfig]:
     """Return the stages to train; refuse those that these networks or images cannot grow through."""
     sizes = [stage.resolution for stage in cfg.TRAIN.stages]
     possible = resolutions(cfg)
@@ -123,7 +123,7 @@ def stages_of(cfg: DictConfig, levels: dict[int, Images]) -> list[DictConfig]:
 def train(cfg: DictConfig):
     # --8<-- [start:data]
     levels = read_levels(cfg, "train")
-    plan = stages_of(cfg, levels)
+    plan = select_stages(cfg, levels)
     finest = plan[-1].resolution
     # --8<-- [end:data]
 
@@ -154,7 +154,7 @@ def train(cfg: DictConfig):
         coarse = F.interpolate(F.avg_pool2d(real, 2), size=real.shape[2:], mode="nearest")
         return real * generator.fade + coarse * (1 - generator.fade)
 
-    def stage_of(given: DictConfig) -> Stage:
+    def build_stage(given: DictConfig) -> Stage:
         real = levels[given.resolution]
         data = {
             "dataset": {
@@ -171,7 +171,7 @@ def train(cfg: DictConfig):
             Phase("generator", generator, optimizer_gen, generator_loss, given.batch_size),
         ]
         # Images that the critic sees in an iteration; with several ranks a stage takes fewer iterations.
-        shown = given.batch_size * cfg.TRAIN.n_critic * cfg.TRAIN.update_freq * distributed.count()
+        shown = given.batch_size * cfg.TRAIN.n_critic * cfg.TRAIN.update_freq * ranks.count()
         scale = resolutions(cfg).index(given.resolution)
 
         def begin(iteration: int) -> None:
@@ -180,14 +180,14 @@ def train(cfg: DictConfig):
                 player.grow(scale, fade)
                 optimizer.set_lr(given.learning_rate)
                 if cfg.TRAIN.reset_optimizer and iteration == 0:
-                    weights.reset_optimizer(optimizer, player)
+                    optimizers.reset_optimizer(optimizer, player)
             if cfg.TRAIN.reset_average and iteration == 0:
                 solver.ema_model.restart()
 
         iterations = ceil((given.fade_images + given.stable_images) / shown)
         return Stage(f"{given.resolution}x{given.resolution}", iterations, phases, {constraint.name: constraint}, begin)
 
-    stages = [stage_of(given) for given in plan]
+    stages = [build_stage(given) for given in plan]
     # --8<-- [end:stages]
 
     # --8<-- [start:solver]
@@ -208,7 +208,7 @@ def train(cfg: DictConfig):
     )
     solver.train()
     # --8<-- [end:solver]
-    if distributed.is_first():
+    if ranks.is_first():
         draw_growth([stage.name for stage in stages], finest, cfg)
 
 

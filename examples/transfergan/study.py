@@ -26,10 +26,10 @@ from ppsci.utils import logger
 from tqdm import tqdm
 
 from ppsci_gan import cli
-from ppsci_gan.devices import device
 from ppsci_gan import plots
-from ppsci_gan.evaluation.images import scoring
+from ppsci_gan.devices import device
 from ppsci_gan.errors import InputError
+from ppsci_gan.evaluation import scoring
 from ppsci_gan.files import atomic
 from ppsci_gan.training.scalars import Scalars
 

@@ -17,10 +17,7 @@ from omegaconf import DictConfig
 from ppsci.utils import logger
 
 from ppsci_gan import cli
-from ppsci_gan.devices import ranks
-from ppsci_gan.networks import latent
 from ppsci_gan import plots
-from ppsci_gan.weights.files import transfer
 from ppsci_gan import weights
 from ppsci_gan.data import faces
 from ppsci_gan.data import images
@@ -28,17 +25,20 @@ from ppsci_gan.data import pyramid
 from ppsci_gan.data import target
 from ppsci_gan.data.images import Images
 from ppsci_gan.data.target import Fit
+from ppsci_gan.devices import ranks
 from ppsci_gan.errors import InputError
 from ppsci_gan.evaluation.images import ImageEvaluation
-from ppsci_gan.files import atomic
+from ppsci_gan.evaluation.nearest import beside_nearest
+from ppsci_gan.evaluation.report import report
+from ppsci_gan.evaluation.scoring import Protocol
 from ppsci_gan.export.inference import GeneratorPredictor
 from ppsci_gan.export.inference import write_report
+from ppsci_gan.files import atomic
 from ppsci_gan.losses.wasserstein import WassersteinGP
-from ppsci_gan.evaluation.report import report
-from ppsci_gan.evaluation.nearest import beside_nearest
+from ppsci_gan.networks import latent
 from ppsci_gan.training.phases import Phase
-from ppsci_gan.evaluation.scoring import Protocol
 from ppsci_gan.training.solver import AdversarialSolver
+from ppsci_gan.weights import transfer
 from ppsci_gan.weights.transfer import Transfer
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "wgangp"))  # the residual networks are WGAN-GP's
@@ -61,7 +61,7 @@ def read(cfg: DictConfig, split: str) -> Images:
     else:
         found = images.data_set(cfg.DATA.name, cfg.DATA.data_path, split)
     if cfg.DATA.classes is not None:
-        found = target.of_classes(found, cfg.DATA.classes)
+        found = target.select_classes(found, cfg.DATA.classes)
     if cfg.DATA.coloured:
         found = target.coloured(found, cfg.seed)
     if cfg.MODEL.gen_net.use_label:
@@ -69,7 +69,7 @@ def read(cfg: DictConfig, split: str) -> Images:
     return found
 
 
-def fit_of(cfg: DictConfig, found: Images) -> Fit:
+def build_fit(cfg: DictConfig, found: Images) -> Fit:
     """Return the way from these images to the networks' and back."""
     resolution = cfg.MODEL.gen_net.resolution
     fit = Fit(found.data[[0]].shape[1:], (cfg.MODEL.gen_net.channels, resolution, resolution))
@@ -141,7 +141,7 @@ def start(cfg: DictConfig, generator: WganGpCifar10Generator, critic: WganGpCifa
     reports = {way.name: way.load(player) for way, player in zip(ways, (generator, critic))}
     told = transfer.tell(reports, {way.name: way.path for way in ways})
     path = osp.join(cfg.output_dir, "transfer.json")
-    if distributed.is_first():
+    if ranks.is_first():
         with atomic(path) as temporary:
             temporary.write_text(json.dumps(told, indent=2) + "\n")
     logger.message(f"Every parameter: {path}")
@@ -153,7 +153,7 @@ def start(cfg: DictConfig, generator: WganGpCifar10Generator, critic: WganGpCifa
 
 def train(cfg: DictConfig):
     real = read(cfg, "train")
-    fit = fit_of(cfg, real)
+    fit = build_fit(cfg, real)
     shown = target.some(real, cfg.DATA.num_images, cfg.seed)
     dataloader_cfg = {
         "dataset": {
@@ -231,7 +231,7 @@ def evaluate(cfg: DictConfig):
     weights.load(generator, cfg.EVAL.pretrained_gen_model_path, "MODEL.gen_net", "generator")
 
     real = read(cfg, "train")
-    fit = fit_of(cfg, real)
+    fit = build_fit(cfg, real)
     evaluation = build_evaluation(cfg, cfg.EVAL.scores, cfg.EVAL.num_samples, real)
     validator = build_validator(cfg, evaluation, generator, fit)
     solver = AdversarialSolver(generator, validator=validator, cfg=cfg)
@@ -245,17 +245,17 @@ def evaluate(cfg: DictConfig):
 def draw_all(solver: AdversarialSolver, generator: WganGpCifar10Generator, shown: Images, fit: Fit, cfg: DictConfig):
     """Draw samples, a walk through the latent space, and what training images are nearest."""
 
-    def images_of(inputs: dict[str, np.ndarray]) -> np.ndarray:
+    def generate(inputs: dict[str, np.ndarray]) -> np.ndarray:
         outputs = solver.predict(inputs, batch_size=cfg.EVAL.batch_size, return_numpy=True)
         return to_images(outputs[generator.output_keys[0]], cfg)
 
     def place(name: str) -> str:
         return osp.join(cfg.output_dir, name)
 
-    samples = images_of(latent.fixed(generator, cfg.EVAL.num_images, cfg.seed))
+    samples = generate(latent.fixed(generator, cfg.EVAL.num_images, cfg.seed))
     plots.save_image_grid(samples, place("samples.png"))
     plots.save_images(samples, place("images"))
-    frames = images_of(latent.walk(generator, points=6, steps=12, seed=cfg.seed))
+    frames = generate(latent.walk(generator, points=6, steps=12, seed=cfg.seed))
     plots.save_animation(plots.enlarged(frames, 128), place("walk.gif"))
 
     # A small set is soon known by heart: a generator that copies shows here.

@@ -15,18 +15,18 @@ from omegaconf import DictConfig
 from ppsci.utils import logger
 
 from ppsci_gan import cli
-from ppsci_gan.networks import latent
 from ppsci_gan import plots
 from ppsci_gan import weights
 from ppsci_gan.data import images
 from ppsci_gan.data.images import Images
 from ppsci_gan.evaluation.images import ImageEvaluation
+from ppsci_gan.evaluation.report import report
+from ppsci_gan.evaluation.scoring import Protocol
 from ppsci_gan.export.inference import GeneratorPredictor
 from ppsci_gan.export.inference import write_report
 from ppsci_gan.losses.wasserstein import WassersteinGP
-from ppsci_gan.evaluation.report import report
+from ppsci_gan.networks import latent
 from ppsci_gan.training.phases import Phase
-from ppsci_gan.evaluation.scoring import Protocol
 from ppsci_gan.training.solver import AdversarialSolver
 
 IMAGE_SHAPE = (1, 28, 28)

@@ -15,12 +15,12 @@ from omegaconf import DictConfig
 from ppsci.utils import logger
 
 from ppsci_gan import cli
-from ppsci_gan.networks import latent
 from ppsci_gan import plots
-from ppsci_gan.evaluation.images import scoring
 from ppsci_gan import weights
 from ppsci_gan.data import toy
 from ppsci_gan.errors import InputError
+from ppsci_gan.evaluation import scoring
+from ppsci_gan.evaluation.report import report
 from ppsci_gan.export.inference import GeneratorPredictor
 from ppsci_gan.export.inference import write_report
 from ppsci_gan.losses.wasserstein import WassersteinGP
@@ -28,8 +28,8 @@ from ppsci_gan.metrics.mode_distance import mode_distance
 from ppsci_gan.metrics.modes import mode_scores
 from ppsci_gan.metrics.modes import mode_shapes
 from ppsci_gan.metrics.neighbours import coverage
-from ppsci_gan.evaluation.report import report
 from ppsci_gan.metrics.sliced_wasserstein import sliced_wasserstein
+from ppsci_gan.networks import latent
 from ppsci_gan.training.phases import Phase
 from ppsci_gan.training.solver import AdversarialSolver
 from ppsci_gan.training.solver import Score
@@ -97,7 +97,7 @@ def best_score(cfg: DictConfig) -> Score:
 
 
 # --8<-- [start:draw]
-def drawing_of(cfg: DictConfig, critic: WganGpToyDiscriminator | None):
+def build_drawing(cfg: DictConfig, critic: WganGpToyDiscriminator | None):
     """Return draw(samples, path): real and generated points over the contours of the critic's value, if given."""
     real = toy.sample(cfg.DATA.name, cfg.VIS.num_images, cfg.seed + 1)
 
@@ -160,7 +160,7 @@ def train(cfg: DictConfig):
         {constraint.name: constraint},
         validator=build_validator(cfg, generator),
         score=best_score(cfg),
-        draw=drawing_of(cfg, critic),
+        draw=build_drawing(cfg, critic),
         cfg=cfg,
     )
     solver.train()
@@ -173,12 +173,12 @@ def evaluate(cfg: DictConfig):
     weights.load(generator, cfg.EVAL.pretrained_gen_model_path, "MODEL.gen_net", "generator")
     critic = None  # only the picture needs it, and the generator's file may be without
     own_file = cfg.EVAL.pretrained_dis_model_path not in (None, cfg.EVAL.pretrained_gen_model_path)
-    if own_file or weights.holds(cfg.EVAL.pretrained_dis_model_path, "critic"):
+    if own_file or weights.has_part(cfg.EVAL.pretrained_dis_model_path, "critic"):
         critic = WganGpToyDiscriminator(**cfg.MODEL.dis_net)
         weights.load(critic, cfg.EVAL.pretrained_dis_model_path, "MODEL.dis_net", "critic")
 
     solver = AdversarialSolver(
-        generator, validator=build_validator(cfg, generator), draw=drawing_of(cfg, critic), cfg=cfg
+        generator, validator=build_validator(cfg, generator), draw=build_drawing(cfg, critic), cfg=cfg
     )
     _, scores = solver.eval()
     origin = weights.describe(cfg.EVAL.pretrained_gen_model_path, "generator")

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The command-line tools beside the examples: python -m ppsci_gan.commands.<name>."""

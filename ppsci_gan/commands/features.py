@@ -2,8 +2,8 @@
 
 import argparse
 
-from ppsci_gan.devices import device
 from ppsci_gan.cli import explain_errors
+from ppsci_gan.devices import device
 from ppsci_gan.features import inception
 from ppsci_gan.features import train_classifier
 

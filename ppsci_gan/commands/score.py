@@ -7,19 +7,19 @@ import sys
 
 from ppsci.utils import logger
 
-from ppsci_gan.devices import device
-from ppsci_gan.evaluation.images import scoring
 from ppsci_gan.cli import explain_errors
 from ppsci_gan.data import images
 from ppsci_gan.data.images import Images
+from ppsci_gan.devices import device
 from ppsci_gan.errors import InputError
+from ppsci_gan.evaluation import scoring
 from ppsci_gan.evaluation.images import ImageEvaluation
-from ppsci_gan.features import extractor
-from ppsci_gan.features.inception import SOURCE
 from ppsci_gan.evaluation.report import main_keys
 from ppsci_gan.evaluation.report import report
 from ppsci_gan.evaluation.scoring import NetworkScorer
 from ppsci_gan.evaluation.scoring import Protocol
+from ppsci_gan.features import extractor
+from ppsci_gan.features.inception import SOURCE
 
 SOURCES = "a folder of pictures, an .npz file, mnist:PATH, mnist-test:PATH, cifar10:PATH or cifar10-test:PATH"
 # Scores of real data and their tolerance, by network (shipped classifiers by their digest), set and key. Inception's

@@ -7,7 +7,7 @@ import numpy as np
 from ppsci_gan.devices import ranks
 
 
-def iterations_of_a_pass(num_samples: int, samples_of_an_iteration: int) -> int:
+def count_iterations(num_samples: int, samples_of_an_iteration: int) -> int:
     """Return how many iterations show the whole data once, but for what is left of them at the end.
 
     Args:
@@ -16,10 +16,10 @@ def iterations_of_a_pass(num_samples: int, samples_of_an_iteration: int) -> int:
 
     Examples:
         >>> from ppsci_gan.data import batches
-        >>> batches.iterations_of_a_pass(50_000, 64)
+        >>> batches.count_iterations(50_000, 64)
         781
     """
-    return max(1, num_samples // (samples_of_an_iteration * distributed.count()))
+    return max(1, num_samples // (samples_of_an_iteration * ranks.count()))
 
 
 class ShuffledBatches:

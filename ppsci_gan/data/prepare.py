@@ -156,7 +156,7 @@ def prepare(source: str, output: str, size: str = "128", crop: str = "centre", g
             depth = next(i for i in range(len(parts[0])) if len({p[i] for p in parts}) > 1)
             np.save(partial / "labels.npy", np.array([names.index(p[depth]) for p in parts], np.int64))
         _write(partial, wanted, pictures, order, rectangle)
-        wanted["crc32"] = [_checksum(partial / pyramid.file_of(level)) for level in levels]
+        wanted["crc32"] = [_checksum(partial / pyramid.level_file(level)) for level in levels]
         (partial / pyramid.DESCRIPTION).write_text(json.dumps(wanted, indent=1))
         partial.rename(folder)
     except OSError as error:
@@ -209,7 +209,7 @@ def _write(partial: Path, wanted: dict[str, Any], pictures: Pictures, order: np.
     bad: list[str] = []
     with ExitStack() as stack:
         files = [
-            stack.enter_context(_Array(partial / pyramid.file_of(level), len(order), [wanted["channels"], *level]))
+            stack.enter_context(_Array(partial / pyramid.level_file(level), len(order), [wanted["channels"], *level]))
             for level in wanted["levels"]
         ]
         done = min(file.written() for file in files)
@@ -318,7 +318,7 @@ def _check(folder: Path, wanted: dict[str, Any]) -> None:
     if differing:
         raise InputError(f"{folder}: prepared of other pictures or settings ({', '.join(differing)}). Name a new one.")
     for level, checksum in zip(found["levels"], found["crc32"]):
-        file = folder / pyramid.file_of(level)
+        file = folder / pyramid.level_file(level)
         if _checksum(file) != checksum:
             raise InputError(f"{file}: damaged. Remove {folder} and prepare it again.")
 

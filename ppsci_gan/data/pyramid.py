@@ -146,7 +146,7 @@ def read(folder: str | Path | None, split: str) -> tuple[dict[int, Level], np.nd
     count, channels = description["images"], description["channels"]
     held_out = count // HELD_OUT
     part = slice(count - held_out, count) if split == "test" else slice(0, count - held_out)
-    mapped = {level[0]: _array(path / file_of(level), (count, channels, *level)) for level in description["levels"]}
+    mapped = {level[0]: _array(path / level_file(level), (count, channels, *level)) for level in description["levels"]}
     labels = _array(path / "labels.npy", (count,), np.int64)[part] if description["classes"] else None
     return {size: Level(array[part]) for size, array in mapped.items()}, labels
 
@@ -168,12 +168,12 @@ def describe(folder: Path) -> dict:
         raise InputError(f"{path}: damaged ({error!r}). Remove {folder} and prepare it again. {SOURCE}") from error
 
 
-def file_of(level: Sequence[int]) -> str:
+def level_file(level: Sequence[int]) -> str:
     """Return the name of a level's file.
 
     Examples:
         >>> from ppsci_gan.data import pyramid
-        >>> pyramid.file_of([64, 48])
+        >>> pyramid.level_file([64, 48])
         '64x48.npy'
     """
     return f"{level[0]}x{level[1]}.npy"

@@ -13,7 +13,7 @@ from ppsci_gan.data.images import Images
 from ppsci_gan.errors import InputError
 
 
-def of_classes(images: Images, classes: Sequence[int]) -> Images:
+def select_classes(images: Images, classes: Sequence[int]) -> Images:
     """Return the images of some classes, which are numbered anew in the order given.
 
     Args:
@@ -28,7 +28,7 @@ def of_classes(images: Images, classes: Sequence[int]) -> Images:
         >>> from ppsci_gan.data import target
         >>> from ppsci_gan.data.images import Images
         >>> digits = Images("digits", np.zeros([4, 1, 28, 28], np.uint8), np.array([7, 3, 5, 7]))
-        >>> target.of_classes(digits, [7, 5]).labels.tolist()
+        >>> target.select_classes(digits, [7, 5]).labels.tolist()
         [0, 1, 0]
     """
     known = [] if images.labels is None else np.unique(images.labels).tolist()

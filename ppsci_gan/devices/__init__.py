@@ -1,1 +1,1 @@
-"""TODO."""
+"""Where and how fast things are computed: devices, the CPU's kernels, memory, ranks."""

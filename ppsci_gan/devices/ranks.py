@@ -26,7 +26,7 @@ def is_first() -> bool:
 
     Examples:
         >>> from ppsci_gan.devices import ranks
-        >>> distributed.is_first()
+        >>> ranks.is_first()
         True
     """
     return dist.get_rank() == 0
@@ -37,7 +37,7 @@ def count() -> int:
 
     Examples:
         >>> from ppsci_gan.devices import ranks
-        >>> distributed.count()
+        >>> ranks.count()
         1
     """
     return dist.get_world_size()
@@ -70,7 +70,7 @@ def any_rank(flag: bool) -> bool:
 
     Examples:
         >>> from ppsci_gan.devices import ranks
-        >>> distributed.any_rank(False)
+        >>> ranks.any_rank(False)
         False
     """
     return flag if dist.get_world_size() == 1 else bool(np.any(_gather(np.array([flag], "uint8"))))
@@ -85,7 +85,7 @@ def mean(values: np.ndarray) -> np.ndarray:
     Examples:
         >>> import numpy as np
         >>> from ppsci_gan.devices import ranks
-        >>> distributed.mean(np.array([1.0, 2.0])).tolist()
+        >>> ranks.mean(np.array([1.0, 2.0])).tolist()
         [1.0, 2.0]
     """
     return values if dist.get_world_size() == 1 else np.mean(_gather(values), axis=0)
@@ -96,7 +96,7 @@ def wait_for_all() -> None:
     any_rank(False)
 
 
-def is_of_a_lost_rank(error: Exception) -> bool:
+def is_peer_failure(error: Exception) -> bool:
     """Whether an error says that another rank has gone.
 
     Args:
@@ -104,13 +104,13 @@ def is_of_a_lost_rank(error: Exception) -> bool:
 
     Examples:
         >>> from ppsci_gan.devices import ranks
-        >>> distributed.is_of_a_lost_rank(RuntimeError("gloo: Connection reset by peer"))  # there is no other
+        >>> ranks.is_peer_failure(RuntimeError("gloo: Connection reset by peer"))  # there is no other
         False
     """
     return dist.get_world_size() > 1 and re.search(r"gloo|[Cc]onnection|peer", str(error)) is not None
 
 
-def of_first(text: str) -> str:
+def broadcast_text(text: str) -> str:
     """Return the first rank's value of a text; all ranks have to ask.
 
     Args:
@@ -118,7 +118,7 @@ def of_first(text: str) -> str:
 
     Examples:
         >>> from ppsci_gan.devices import ranks
-        >>> distributed.of_first("outputs")
+        >>> ranks.broadcast_text("outputs")
         'outputs'
     """
     if dist.get_world_size() == 1:
@@ -127,7 +127,7 @@ def of_first(text: str) -> str:
     return _gather(padded)[0].tobytes().rstrip(b"\0").decode()
 
 
-def shared(function: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:
+def map_rows(function: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:
     """Apply a function to rows, a share of them on every rank.
 
     Args:
@@ -140,7 +140,7 @@ def shared(function: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> np
     Examples:
         >>> import numpy as np
         >>> from ppsci_gan.devices import ranks
-        >>> distributed.shared(lambda rows: 2 * rows, np.arange(3)).tolist()
+        >>> ranks.map_rows(lambda rows: 2 * rows, np.arange(3)).tolist()
         [0, 2, 4]
     """
     rank, ranks = dist.get_rank(), dist.get_world_size()

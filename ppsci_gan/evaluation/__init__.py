@@ -1,1 +1,1 @@
-"""TODO."""
+"""What is scored, with how many samples, and how scores are reported."""

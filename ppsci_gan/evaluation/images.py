@@ -12,18 +12,18 @@ import ppsci
 from paddle import nn
 from ppsci.utils import logger
 
-from ppsci_gan.networks import latent
 from ppsci_gan import plots
-from ppsci_gan.evaluation.images import scoring
 from ppsci_gan.data.images import Images
 from ppsci_gan.errors import InputError
-from ppsci_gan.features import extractor
-from ppsci_gan.features import inception
+from ppsci_gan.evaluation import scoring
 from ppsci_gan.evaluation.report import main_keys
 from ppsci_gan.evaluation.scoring import NetworkScorer
 from ppsci_gan.evaluation.scoring import PixelScorer
 from ppsci_gan.evaluation.scoring import Protocol
 from ppsci_gan.evaluation.scoring import Scorer
+from ppsci_gan.features import extractor
+from ppsci_gan.features import inception
+from ppsci_gan.networks import latent
 from ppsci_gan.training.solver import Score
 
 _TOLERANCE = 1e-3  # of the generator's range: rounding

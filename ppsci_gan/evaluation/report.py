@@ -45,7 +45,7 @@ def report(groups: dict[str, dict[str, float]], protocols: dict[str, dict[str, A
             record.update({name: float(values[key + end]) for end, name in _SUFFIXES.items() if key + end in values})
             name = f"{metric}.{key}"
             records[name] = {**record, "protocol": protocols.get(name, protocols.get(metric, {}))}
-    if distributed.is_first():
+    if ranks.is_first():
         with atomic(path) as temporary:
             temporary.write_text(json.dumps(records, indent=2) + "\n")
     for name, record in records.items():

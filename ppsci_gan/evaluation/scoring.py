@@ -147,10 +147,10 @@ class NetworkScorer:
         for family in (f for f in self.families if f != "per_class"):
             values.update(getattr(self, f"_{family}")(features))
         if images.labels is not None:
-            values.update(self._of_labelled(features, images.labels))
+            values.update(self._score_labelled(features, images.labels))
         return values
 
-    def _of_labelled(self, features: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    def _score_labelled(self, features: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         """Return whether a classifier of these classes agrees, and the scores of each class."""
         values: dict[str, float] = {}
         agrees = None

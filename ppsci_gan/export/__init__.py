@@ -1,1 +1,1 @@
-"""TODO."""
+"""Generators outside of training: Paddle's inference files and ONNX."""

@@ -16,9 +16,9 @@ from omegaconf import DictConfig
 from paddle import inference
 from ppsci.utils import logger
 
+from ppsci_gan.config import ENGINES
 from ppsci_gan.devices import device
 from ppsci_gan.devices import memory
-from ppsci_gan.config import ENGINES
 from ppsci_gan.errors import InputError
 from ppsci_gan.files import atomic
 

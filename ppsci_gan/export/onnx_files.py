@@ -8,8 +8,8 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from ppsci_gan.networks import latent
 from ppsci_gan.errors import TrainingError
+from ppsci_gan.networks import latent
 
 TOLERANCE = 1e-3  # of values between -1 and 1; ONNX Runtime sums in another order
 

@@ -13,9 +13,8 @@ import paddle.nn.functional as F
 from paddle import nn
 from tqdm import tqdm
 
-from ppsci_gan.devices import ranks
-from ppsci_gan.networks import layers
 from ppsci_gan import weights
+from ppsci_gan.devices import ranks
 from ppsci_gan.errors import InputError
 from ppsci_gan.features import inception
 from ppsci_gan.features.classifier import Classifier
@@ -23,6 +22,7 @@ from ppsci_gan.files import atomic
 from ppsci_gan.files import cache
 from ppsci_gan.metrics.frechet import Gaussian
 from ppsci_gan.metrics.frechet import fit_gaussian
+from ppsci_gan.networks import layers
 
 
 class Extractor:
@@ -69,7 +69,7 @@ class Extractor:
             InputError: Images of another type or shape.
         """
         self._check(images)
-        return distributed.shared(self._features, images)
+        return ranks.map_rows(self._features, images)
 
     @paddle.no_grad()
     def _features(self, images: np.ndarray) -> np.ndarray:
@@ -116,7 +116,7 @@ class Extractor:
         key = hashlib.sha256(json.dumps([self.protocol, images.shape, kernels]).encode())
         key.update(np.ascontiguousarray(images))
         file = cache("features") / f"{key.hexdigest()}.{kind}.npy"
-        if distributed.any_rank(not file.is_file()):  # else some would wait for others in what they compute together
+        if ranks.any_rank(not file.is_file()):  # else some would wait for others in what they compute together
             with atomic(file) as temporary, temporary.open("wb") as stream:
                 np.save(stream, compute())
         try:

@@ -18,9 +18,9 @@ from paddle import Tensor
 from paddle import nn
 from ppsci.utils import logger
 
-from ppsci_gan.networks import layers
 from ppsci_gan import weights
 from ppsci_gan.errors import InputError
+from ppsci_gan.networks import layers
 
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 PUBLISHED = (
@@ -102,7 +102,7 @@ class Inception(nn.Layer):
         """
         return F.linear(features, self.fc.weight, self.fc.bias if bias else None)
 
-    def own_names(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def rename_published(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Translate PyTorch's names and layout into Paddle's; others stay.
 
         Args:

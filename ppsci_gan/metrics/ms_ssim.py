@@ -46,7 +46,7 @@ def ms_ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     if a.shape != b.shape:
         raise InputError(f"pairs of images must have the same shape; they are {list(a.shape)} and {list(b.shape)}.")
     starts = range(0, len(a), _PAIRS_PER_BATCH)
-    return np.concatenate([_of_batch(a[i : i + _PAIRS_PER_BATCH], b[i : i + _PAIRS_PER_BATCH]) for i in starts])
+    return np.concatenate([_compare_batch(a[i : i + _PAIRS_PER_BATCH], b[i : i + _PAIRS_PER_BATCH]) for i in starts])
 
 
 def similarity_within(
@@ -94,7 +94,7 @@ def similarity_within(
     return float(np.concatenate(values).mean())
 
 
-def _of_batch(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _compare_batch(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     a, b = a.astype(np.float64), b.astype(np.float64)
     product = np.ones(len(a))
     for scale, weight in enumerate(_WEIGHTS):

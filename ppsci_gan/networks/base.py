@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -12,8 +13,16 @@ import paddle
 from ppsci import arch
 
 
+def _as_plain(value: Any) -> Any:
+    """Return a setting as JSON holds it."""
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+
+
 class Player(arch.Arch):
-    """One of the two networks: its keys, and what it needs to read published weights.
+    """One of the two networks: its keys, its settings, and what it needs to read published weights.
+
+    Attributes:
+        settings: The constructor's arguments, as plain values by name.
 
     Args:
         input_keys: Names of the inputs; a second one, for labels, is used only by a conditional generator.
@@ -27,6 +36,15 @@ class Player(arch.Arch):
     parts: Mapping[str, str] = {}
     class_axes: Mapping[str, int] = {}
 
+    def __new__(cls, *args: Any, **kwargs: Any):
+        network = super().__new__(cls)
+        # Kept for checkpoints, so that a file is enough to build the network again.
+        given = inspect.signature(cls.__init__).bind(network, *args, **kwargs)
+        given.apply_defaults()
+        settings = {name: _as_plain(value) for name, value in list(given.arguments.items())[1:]}
+        object.__setattr__(network, "settings", settings)  # a Layer takes attributes only after its __init__
+        return network
+
     def __init__(self, input_keys: Sequence[str], output_keys: Sequence[str]):
         super().__init__()
         self.input_keys = tuple(input_keys)
@@ -35,23 +53,29 @@ class Player(arch.Arch):
 
     def set_state_dict(self, state_dict: dict[str, Any], use_structured_name: bool = True):
         """Load weights by name, in this suite's layout or in PaddleScience's published one."""
-        result = super().set_state_dict(self.own_names(state_dict), use_structured_name)
+        result = super().set_state_dict(self.rename_published(state_dict), use_structured_name)
         self.published = "published_arithmetic" in self._buffers and bool(self.published_arithmetic.item())
         return result
 
     set_dict = load_dict = set_state_dict
 
-    def own_names(self, state_dict: dict[str, Any]) -> dict[str, Any]:
+    def rename_published(self, state_dict: dict[str, Any]) -> dict[str, Any]:
         """Return the weights under our names; those that have them already are left alone."""
+        renamed = self.translate_names(state_dict)
+        if renamed is not state_dict and "published_arithmetic" in self._buffers:
+            renamed["published_arithmetic"] = paddle.ones([], "int32")
+        return renamed
+
+    @classmethod
+    def translate_names(cls, state_dict: dict[str, Any]) -> dict[str, Any]:
+        """Return weights of PaddleScience's layout by our names, and others as they are."""
         if not all(re.match(r"generator\.|discriminator\.", name) for name in state_dict):
             return state_dict
         renamed = {}
         for name, value in state_dict.items():
-            for pattern, replacement in self.published_names:
+            for pattern, replacement in cls.published_names:
                 name = re.sub(pattern, replacement, name)
             renamed[name] = value
-        if "published_arithmetic" in self._buffers:
-            renamed["published_arithmetic"] = paddle.ones([], "int32")
         return renamed
 
     def remember_arithmetic(self):
@@ -61,7 +85,7 @@ class Player(arch.Arch):
         """
         self.register_buffer("published_arithmetic", paddle.zeros([], "int32"))
 
-    def kept_of(self, name: str, theirs: np.ndarray, arrays: dict[str, np.ndarray]) -> np.ndarray | None:
+    def adapt_parameter(self, name: str, theirs: np.ndarray, arrays: dict[str, np.ndarray]) -> np.ndarray | None:
         """Return a parameter in our shape that keeps what it can of one in another shape, or None if nothing.
 
         Args:
@@ -72,7 +96,7 @@ class Player(arch.Arch):
         return None
 
     @staticmethod
-    def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
+    def infer_settings(state_dict: dict[str, Any]) -> dict[str, Any]:
         """Return the config keys that weights (under our names) show, such as ``{"dim": 64}``."""
         return {}
 

@@ -16,9 +16,9 @@ import paddle.nn.functional as F
 from paddle import Tensor
 from paddle import nn
 
-from ppsci_gan.networks import layers
-from ppsci_gan.networks import base
 from ppsci_gan.errors import InputError
+from ppsci_gan.networks import base
+from ppsci_gan.networks import layers
 
 SLOPE = 0.2  # of the discriminator's leaky rectifiers
 LARGEST = 128  # pixels
@@ -91,14 +91,14 @@ def without_classes(
     return kept
 
 
-def widths_of(state_dict: dict[str, Any], layers: str) -> list[int]:
+def infer_widths(state_dict: dict[str, Any], layers: str) -> list[int]:
     """Return the output channels of a list of layers that weights show."""
     names = itertools.takewhile(state_dict.__contains__, (f"{layers}.{i}.weight" for i in itertools.count()))
     return [state_dict[name].shape[0] for name in names]
 
 
 # --8<-- [start:generator]
-class DcganGenerator(players.Generator):
+class DcganGenerator(base.Generator):
     """Generator of images [N, channels, height, width] in [-1, 1] by transposed 5x5 convolutions.
 
     Args:
@@ -158,19 +158,19 @@ class DcganGenerator(players.Generator):
             h = layer(join(layers.relu(norm(h)), classes))
         return {self.output_keys[0]: F.tanh(h)}
 
-    def kept_of(self, name: str, theirs: np.ndarray, arrays: dict[str, np.ndarray]) -> np.ndarray | None:
+    def adapt_parameter(self, name: str, theirs: np.ndarray, arrays: dict[str, np.ndarray]) -> np.ndarray | None:
         if not name.endswith("weight"):
             return None
-        classes = self.settings_of(arrays).get("label_num", 0)
+        classes = self.infer_settings(arrays).get("label_num", 0)
         return without_classes(self.state_dict()[name].numpy(), theirs, 0, self.label_num, classes)
 
     @staticmethod
-    def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
-        depths = widths_of(state_dict, "norms")
+    def infer_settings(state_dict: dict[str, Any]) -> dict[str, Any]:
+        depths = infer_widths(state_dict, "norms")
         if "ups.0.weight" not in state_dict or not depths:
             return {}
         last, first = state_dict[f"ups.{len(depths) - 1}.weight"].shape, state_dict["ups.0.weight"].shape
-        hidden = widths_of(state_dict, "linear_norms")
+        hidden = infer_widths(state_dict, "linear_norms")
         classes = first[0] - depths[0]
         return {
             "depths": depths,
@@ -186,7 +186,7 @@ class DcganGenerator(players.Generator):
 
 
 # --8<-- [start:discriminator]
-class DcganDiscriminator(players.Player):
+class DcganDiscriminator(base.Player):
     """Discriminator of images [N, channels, height, width] by 5x5 convolutions; gives logits.
 
     Its batch normalisation makes samples depend on each other, so that real and generated ones are judged apart.
@@ -242,20 +242,20 @@ class DcganDiscriminator(players.Player):
             h = layers.leaky_relu(norm(linear(join(h, classes))), SLOPE)
         return {self.output_keys[0]: self.linears[-1](join(h, classes)).squeeze(1)}
 
-    def kept_of(self, name: str, theirs: np.ndarray, arrays: dict[str, np.ndarray]) -> np.ndarray | None:
+    def adapt_parameter(self, name: str, theirs: np.ndarray, arrays: dict[str, np.ndarray]) -> np.ndarray | None:
         if not name.endswith("weight"):
             return None
-        classes = self.settings_of(arrays).get("label_num", 0)
+        classes = self.infer_settings(arrays).get("label_num", 0)
         return without_classes(
             self.state_dict()[name].numpy(), theirs, int(name.startswith("downs")), self.label_num, classes
         )
 
     @staticmethod
-    def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
-        depths = widths_of(state_dict, "downs")
+    def infer_settings(state_dict: dict[str, Any]) -> dict[str, Any]:
+        depths = infer_widths(state_dict, "downs")
         if not depths:
             return {}
-        hidden = widths_of(state_dict, "linear_norms")
+        hidden = infer_widths(state_dict, "linear_norms")
         # Two layers in a row tell what joins the features.
         classes = state_dict["downs.1.weight"].shape[1] - depths[0] if len(depths) > 1 else 0
         return {

@@ -6,7 +6,7 @@ the rounding of float32.
 
 oneDNN's results lie in memory channels last, and so do they stay from layer to layer; any other operation of Paddle's
 takes them, too, at the price of a copy. What it computes can be differentiated once. A gradient penalty needs the
-gradient written out (``ppsci_gan.losses.traced``), or Paddle's kernels: ``with layers.paddle_kernels(): ...``.
+gradient written out (``ppsci_gan.networks.traced``), or Paddle's kernels: ``with layers.paddle_kernels(): ...``.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from paddle import nn
 from paddle.autograd import PyLayer
 
 from ppsci_gan.devices import onednn
-from ppsci_gan.errors import InputError
 from ppsci_gan.devices.onednn import Geometry
+from ppsci_gan.errors import InputError
 
 Pair = int | Sequence[int]  # for both axes, or one for each
 Padding = int | str | Sequence[int]

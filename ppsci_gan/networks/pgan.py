@@ -17,10 +17,10 @@ import paddle.nn.functional as F
 from paddle import Tensor
 from paddle import nn
 
-from ppsci_gan.networks import layers
-from ppsci_gan.networks import base
-from ppsci_gan.losses.wasserstein import traced
 from ppsci_gan.errors import InputError
+from ppsci_gan.networks import base
+from ppsci_gan.networks import layers
+from ppsci_gan.networks import traced
 
 FIRST = 4  # pixels of scale 0
 SLOPE = 0.2  # of the leaky rectifiers
@@ -106,13 +106,13 @@ def upsample(x: Tensor) -> Tensor:
 # --8<-- [end:layers]
 
 
-def depths_of(state_dict: dict[str, Any], layers: str, axis: int) -> list[int]:
+def infer_depths(state_dict: dict[str, Any], layers: str, axis: int) -> list[int]:
     """Return the channels per scale that weights show, in an axis of the layers from or to images."""
     names = (f"{layers}.{scale}.layer.weight" for scale in itertools.count())
     return [state_dict[name].shape[axis] for name in itertools.takewhile(state_dict.__contains__, names)]
 
 
-class Growing(players.Player):
+class Growing(base.Player):
     """What both players share: their scales, and how far the largest has come in.
 
     Args:
@@ -172,7 +172,7 @@ class Growing(players.Player):
 
 
 # --8<-- [start:generator]
-class PganGenerator(Growing, players.Generator):
+class PganGenerator(Growing, base.Generator):
     """Generator of images [N, 3, R, R] in about [-1, 1], R from 4 pixels on.
 
     Args:
@@ -244,8 +244,8 @@ class PganGenerator(Growing, players.Generator):
         return {self.output_keys[0]: images}
 
     @staticmethod
-    def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
-        depths = depths_of(state_dict, "to_image", 1)
+    def infer_settings(state_dict: dict[str, Any]) -> dict[str, Any]:
+        depths = infer_depths(state_dict, "to_image", 1)
         return {"depths": depths, "latent_dim": state_dict["first.layer.weight"].shape[0]} if depths else {}
 
 
@@ -329,8 +329,8 @@ class PganDiscriminator(Growing):
         return self.from_image[scale](images, SLOPE)
 
     @staticmethod
-    def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
-        depths = depths_of(state_dict, "from_image", 0)
+    def infer_settings(state_dict: dict[str, Any]) -> dict[str, Any]:
+        depths = infer_depths(state_dict, "from_image", 0)
         return {"depths": depths, "use_label": "classify.bias" in state_dict} if depths else {}
 
 

@@ -16,16 +16,16 @@ import paddle.nn.functional as F
 from paddle import Tensor
 from paddle import nn
 
-from ppsci_gan.networks import layers
-from ppsci_gan.networks import base
-from ppsci_gan.losses.wasserstein import traced
 from ppsci_gan.errors import InputError
+from ppsci_gan.networks import base
+from ppsci_gan.networks import layers
+from ppsci_gan.networks import traced
 from ppsci_gan.networks.base import Player
 
 LATENT_DIM = 128
 
 
-class Generator(players.Generator):
+class Generator(base.Generator):
     """A generator of the paper's: its latent has 128 numbers."""
 
     latent_dim = LATENT_DIM
@@ -82,7 +82,7 @@ class PointNetwork(Player):
         return traced.linear(self.output, x)
 
     @staticmethod
-    def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
+    def infer_settings(state_dict: dict[str, Any]) -> dict[str, Any]:
         return {"dim": state_dict["hidden.0.weight"].shape[1]} if "hidden.0.weight" in state_dict else {}
 
 
@@ -176,7 +176,7 @@ class WganGpMnistGenerator(Generator):
         return {self.output_keys[0]: F.sigmoid(self.up[2](h)).reshape([-1, 784])}
 
     @staticmethod
-    def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
+    def infer_settings(state_dict: dict[str, Any]) -> dict[str, Any]:
         return {"dim": state_dict["up.2.weight"].shape[0]} if "up.2.weight" in state_dict else {}
 
 
@@ -226,7 +226,7 @@ class WganGpMnistDiscriminator(Player):
         return {self.output_keys[0]: traced.linear(self.output, h.reshape([h.shape[0], -1])).squeeze(1)}
 
     @staticmethod
-    def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
+    def infer_settings(state_dict: dict[str, Any]) -> dict[str, Any]:
         return {"dim": state_dict["down.0.weight"].shape[0]} if "down.0.weight" in state_dict else {}
 
 
@@ -450,12 +450,12 @@ class WganGpCifar10Generator(Generator):
         h = ResidualBlock.activate(self.norm, h, labels)
         return {self.output_keys[0]: F.tanh(self.output(h)).reshape([-1, prod(self.image_shape)])}
 
-    def own_names(self, state_dict: dict[str, Any]) -> dict[str, Any]:
-        state_dict = super().own_names(state_dict)
+    def rename_published(self, state_dict: dict[str, Any]) -> dict[str, Any]:
+        state_dict = super().rename_published(state_dict)
         return state_dict if self.image_shape[1] == 32 else without_biases(state_dict)
 
     @staticmethod
-    def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
+    def infer_settings(state_dict: dict[str, Any]) -> dict[str, Any]:
         if not {"input.weight", "blocks.0.conv1.weight", "output.weight"} <= state_dict.keys():
             return {}
         if len(state_dict["output.weight"].shape) != 4:  # a critic's
@@ -554,12 +554,12 @@ class WganGpCifar10Discriminator(Player):
             outputs.append(traced.linear(self.classify, h))
         return dict(zip(self.output_keys, outputs))
 
-    def own_names(self, state_dict: dict[str, Any]) -> dict[str, Any]:
-        state_dict = super().own_names(state_dict)
+    def rename_published(self, state_dict: dict[str, Any]) -> dict[str, Any]:
+        state_dict = super().rename_published(state_dict)
         return state_dict if self.image_shape[1] == 32 else without_biases(state_dict)
 
     @staticmethod
-    def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
+    def infer_settings(state_dict: dict[str, Any]) -> dict[str, Any]:
         if not {"blocks.0.conv1.weight", "output.weight"} <= state_dict.keys():
             return {}
         if len(state_dict["output.weight"].shape) != 2:  # a generator's
@@ -635,7 +635,7 @@ class WganGpCifar10DcganGenerator(Generator):
         return {self.output_keys[0]: F.tanh(self.up[2](h)).reshape([-1, 3072])}
 
     @staticmethod
-    def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
+    def infer_settings(state_dict: dict[str, Any]) -> dict[str, Any]:
         if "up.2.weight" not in state_dict:
             return {}
         return {"dim": state_dict["up.2.weight"].shape[0], "normalize": "input_norm.weight" in state_dict}
@@ -697,7 +697,7 @@ class WganGpCifar10DcganDiscriminator(Player):
         return {self.output_keys[0]: traced.linear(self.output, h.reshape([h.shape[0], -1])).squeeze(1)}
 
     @staticmethod
-    def settings_of(state_dict: dict[str, Any]) -> dict[str, Any]:
+    def infer_settings(state_dict: dict[str, Any]) -> dict[str, Any]:
         if "down.0.weight" not in state_dict:
             return {}
         return {"dim": state_dict["down.0.weight"].shape[0], "normalize": "norms.1.scale" in state_dict}

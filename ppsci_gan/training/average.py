@@ -49,7 +49,7 @@ class GeneratorAverage(ema.ExponentialMovingAverage):
     def restart(self) -> None:
         """Begin anew from the generator's present values."""
         for name, value in self._named_values():
-            self.params_shadow[name].set_value(precision.full(value, self.optimizer))
+            self.params_shadow[name].set_value(precision.to_float32(value, self.optimizer))
 
     def _named_values(self):
         return itertools.chain(self.model.named_parameters(), self.model.named_buffers())
@@ -61,7 +61,7 @@ class GeneratorAverage(ema.ExponentialMovingAverage):
             if paddle.is_floating_point(value):
                 shadow = self.params_shadow[name]
                 # lerp_, which ppsci calls, does the same at a quarter of the speed.
-                shadow.add_((precision.full(value, self.optimizer) - shadow) * (1 - self.decay))
+                shadow.add_((precision.to_float32(value, self.optimizer) - shadow) * (1 - self.decay))
             else:
                 self.params_shadow[name].set_value(value)
         self.n_avg += 1

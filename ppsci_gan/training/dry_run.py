@@ -33,7 +33,7 @@ def tried(network: nn.Layer, precision: str) -> Iterator[None]:
     Examples:
         >>> import paddle
         >>> from ppsci_gan.training import dry_run
-        >>> with probe.tried(paddle.nn.Linear(2, 2), "float32"):
+        >>> with dry_run.tried(paddle.nn.Linear(2, 2), "float32"):
         ...     raise RuntimeError("The kernel `conv2d_double_grad` is not registered.")
         Traceback (most recent call last):
             ...
@@ -65,7 +65,7 @@ def unchanged(network: nn.Layer) -> Iterator[None]:
         >>> import paddle
         >>> from ppsci_gan.training import dry_run
         >>> layer = paddle.nn.BatchNorm1D(2)
-        >>> with probe.unchanged(layer):
+        >>> with dry_run.unchanged(layer):
         ...     out = layer(paddle.ones([4, 2]))
         >>> layer._mean.tolist()
         [0.0, 0.0]

@@ -30,12 +30,12 @@ def collect(
         ``discriminator/<layer>``, the latter of generated samples.
     """
     with paddle.no_grad(), unchanged(generator), unchanged(discriminator):
-        generated, of_generator = _outputs_of(generator, inputs)
+        generated, of_generator = _record_outputs(generator, inputs)
         fake = {**real, discriminator.input_keys[0]: generated[generator.output_keys[0]]}
         if "labels" in inputs:
             fake["labels"] = inputs["labels"]
-        of_real, _ = _outputs_of(discriminator, real)
-        of_fake, of_discriminator = _outputs_of(discriminator, fake)
+        of_real, _ = _record_outputs(discriminator, real)
+        of_fake, of_discriminator = _record_outputs(discriminator, fake)
     score = discriminator.output_keys[0]
     found = {"latent": inputs[generator.input_keys[0]], "score/real": of_real[score], "score/fake": of_fake[score]}
     found.update({f"generator/{name}": value for name, value in of_generator.items()})
@@ -43,7 +43,7 @@ def collect(
     return {name: _thinned(value.astype("float32").numpy()) for name, value in found.items()}
 
 
-def _outputs_of(network: nn.Layer, inputs: dict[str, paddle.Tensor]):
+def _record_outputs(network: nn.Layer, inputs: dict[str, paddle.Tensor]):
     """Run a network; return its outputs, and those of its convolutions and products."""
     seen: dict[str, paddle.Tensor] = {}
     layers = {name: layer for name, layer in network.named_sublayers() if getattr(layer, "weight", None) is not None}

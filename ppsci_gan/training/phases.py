@@ -9,41 +9,56 @@ from contextlib import contextmanager
 from typing import Any
 from typing import NamedTuple
 
+import numpy as np
 import paddle
 import ppsci
 from paddle import Tensor
 from paddle import nn
 
+from ppsci_gan.devices import memory
 from ppsci_gan.devices import ranks
 from ppsci_gan.networks import latent
-from ppsci_gan.devices import memory
 from ppsci_gan.training import precision
 from ppsci_gan.training.precision import Precision
 
-# Inputs, labels and weights of a batch of real data, as tensors by name.
-Batch = tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]
+Batch = tuple[dict[str, Tensor], dict[str, Tensor]]  # real samples and labels, by name
 
 
 class Phase(NamedTuple):
     """A part of an iteration, in which one player learns.
 
     Attributes:
-        name: Such as ``critic``; the constraint of this name, if there is one, gives the real data.
+        name: Such as ``critic``.
         player: The network whose parameters are updated.
         optimizer: Its optimizer.
-        loss: Maps (output_dict, label_dict, weight_dict) to a dict of scalars: ``loss`` is minimised, the others are
-            logged. output_dict holds the constraint's outputs, the generator's ``fake_data`` and ``update``, how many
-            updates this phase had before.
-        batch_size: Number of generated samples, per rank and accumulated part.
+        loss: Maps (output_dict, label_dict) to a dict of scalars: ``loss`` is minimised, the others are logged.
+            output_dict holds ``real_data`` where there is a dataset, the generator's ``fake_data``, and ``update``, the
+            number of updates that this phase had before.
+        batch_size: Number of generated samples, and of real ones, per rank and accumulated part.
         updates: Updates per iteration.
+        dataset: Real data; a batch of indices gives the (input, label, weight) dicts of a batch of samples.
+        transform: Maps a batch's input dict of tensors to the real samples as the player is to see them.
     """
 
     name: str
     player: nn.Layer
     optimizer: paddle.optimizer.Optimizer
-    loss: ppsci.loss.FunctionalLoss
+    loss: Callable[..., dict[str, Tensor]]
     batch_size: int
     updates: int = 1
+    dataset: ppsci.data.dataset.NamedArrayDataset | None = None
+    transform: Callable[[dict[str, Tensor]], Tensor] | None = None
+
+    def read(self, indices: np.ndarray) -> Batch:
+        """Return real samples and their labels, as tensors; nothing where there is no dataset.
+
+        Args:
+            indices: Of the samples.
+        """
+        if self.dataset is None:
+            return {}, {}
+        inputs, labels, _ = ({k: paddle.to_tensor(v) for k, v in part.items()} for part in self.dataset[indices])
+        return {"real_data": self.transform(inputs)}, labels
 
     @property
     def scheduler(self) -> paddle.optimizer.lr.LRScheduler | None:
@@ -54,6 +69,9 @@ class Phase(NamedTuple):
 
 class Updates:
     """How players are updated: in which precision, over how many parts of a batch, averaged over ranks.
+
+    Attributes:
+        counts: Number of updates that each phase had.
 
     Args:
         generator: Makes the generated samples of every phase.
@@ -68,13 +86,13 @@ class Updates:
         self.precision = precision
         self.accumulate = accumulate
         self.scalers = {phase.name: precision.scaler() for phase in phases}
+        self.counts = {phase.name: 0 for phase in phases}
 
-    def update(self, phase: Phase, number: int, next_batch: Callable[[], Batch]) -> dict[str, Tensor]:
+    def update(self, phase: Phase, next_batch: Callable[[], Batch]) -> dict[str, Tensor]:
         """Update a phase's player once.
 
         Args:
             phase: The phase.
-            number: How many updates it had before.
             next_batch: Returns the next batch of real data.
 
         Returns:
@@ -84,25 +102,26 @@ class Updates:
             InputError: The device has not enough memory.
         """
         with memory.explained(f"phase {phase.name}"), self.only_learning(phase.player):
-            parts = [self.backward(phase, number, next_batch(), phase.batch_size) for _ in range(self.accumulate)]
-            distributed.average_gradients(phase.player.parameters())
+            parts = [self.backward(phase, next_batch(), phase.batch_size) for _ in range(self.accumulate)]
+            ranks.average_gradients(phase.player.parameters())
             self.scalers[phase.name].step(phase.optimizer)
             phase.optimizer.clear_grad(set_to_zero=False)
+        self.counts[phase.name] += 1
         if self.accumulate == 1:
             return parts[0]
         return {name: paddle.stack([part[name] for part in parts]).mean() for name in parts[0]}
 
-    def backward(self, phase: Phase, number: int, batch: Batch, num_samples: int) -> dict[str, Tensor]:
+    def backward(self, phase: Phase, batch: Batch, num_samples: int) -> dict[str, Tensor]:
         """Add the gradients of one part of an update to the player's; returns the detached loss and its terms."""
-        output_dict, label_dict, weight_dict = batch
+        output_dict, label_dict = batch
         inputs = latent.sample(self.generator, num_samples, label_dict.get("labels"))
         with self.precision.autocast():
             with paddle.set_grad_enabled(phase.player is self.generator):
                 generated = self.generator(inputs)
-            generated = {name: precision.full(value) for name, value in generated.items()}
-            output_dict = {**output_dict, **generated, "update": number}
+            generated = {name: precision.to_float32(value) for name, value in generated.items()}
+            output_dict = {**output_dict, **generated, "update": self.counts[phase.name]}
             label_dict = {**label_dict, **{key: value for key, value in inputs.items() if key == "labels"}}
-            losses = phase.loss(output_dict, label_dict, weight_dict)
+            losses = phase.loss(output_dict, label_dict)
         loss = losses["loss"]
         self.scalers[phase.name].backward(loss if self.accumulate == 1 else loss / self.accumulate)
         return {name: value.detach() for name, value in losses.items()}

@@ -148,7 +148,7 @@ class Scaler:
         self.skipped = state["skipped"]
 
 
-def full(parameter: Tensor, optimizer: paddle.optimizer.Optimizer | None = None) -> Tensor:
+def to_float32(parameter: Tensor, optimizer: paddle.optimizer.Optimizer | None = None) -> Tensor:
     """Return a parameter or buffer in float32: the optimizer's master where there is one.
 
     Args:

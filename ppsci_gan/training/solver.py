@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import functools
 import signal
 import sys
 import time
@@ -26,18 +27,20 @@ from paddle import nn
 from ppsci.utils import logger
 from ppsci.utils import misc
 
-from ppsci_gan.devices import device
-from ppsci_gan.devices import ranks
-from ppsci_gan.networks import latent
-from ppsci_gan.devices import memory
-from ppsci_gan.export import onnx_files
-from ppsci_gan.training import precision
-from ppsci_gan.training import dry_run
 from ppsci_gan import weights
-from ppsci_gan.training.average import GeneratorAverage
 from ppsci_gan.data.batches import ShuffledBatches
+from ppsci_gan.devices import device
+from ppsci_gan.devices import memory
+from ppsci_gan.devices import ranks
 from ppsci_gan.errors import InputError
 from ppsci_gan.errors import TrainingError
+from ppsci_gan.export import onnx_files
+from ppsci_gan.networks import latent
+from ppsci_gan.networks.base import Player
+from ppsci_gan.training import dry_run
+from ppsci_gan.training import optimizers
+from ppsci_gan.training import precision
+from ppsci_gan.training.average import GeneratorAverage
 from ppsci_gan.training.collapse import CollapseWatch
 from ppsci_gan.training.phases import Batch
 from ppsci_gan.training.phases import Phase
@@ -46,6 +49,8 @@ from ppsci_gan.training.precision import Precision
 from ppsci_gan.training.scalars import Scalars
 from ppsci_gan.training.stages import Stage
 from ppsci_gan.training.stages import Stages
+from ppsci_gan.weights.checkpoint import AVERAGE
+from ppsci_gan.weights.checkpoint import OPTIMIZER
 
 GRACE_SECONDS = 45  # that ranks have to finish an iteration and save, once they are told to stop
 
@@ -77,7 +82,7 @@ class Players(ppsci.arch.ModelList):
         outputs = {}
         for model in self.model_list:
             if set(model.input_keys) <= set(x):
-                outputs.update({name: precision.full(value) for name, value in model(x).items()})
+                outputs.update({name: precision.to_float32(value) for name, value in model(x).items()})
         return outputs
 
 
@@ -95,12 +100,11 @@ class AdversarialSolver(ppsci.solver.Solver):
     Args:
         generator: Maps ``noise`` (and ``labels``) to its first output key; see ``ppsci_gan.networks.latent``.
         phases: What an iteration does, in order.
-        constraint: Real data by phase name.
-        stages: In place of both, where they change in the course of the training.
+        stages: In place of ``phases``, where these change in the course of the training.
         validator: As for ``ppsci.solver.Solver``.
         score: Chooses the best checkpoint while training.
         draw: ``draw(samples, path)`` makes a picture of the fixed latent's samples (array [N, ...]).
-        watch: Looks at the phase ``discriminator`` for a collapse.
+        watch: Looks at the phase ``critic`` for a collapse.
         each_epoch: Called with the number of every epoch that ends, on every rank.
         cfg: Configuration; read as ``ppsci.solver.Solver`` does, and ``TRAIN.sample_freq``, ``VIS.num_images``.
 
@@ -112,7 +116,6 @@ class AdversarialSolver(ppsci.solver.Solver):
         self,
         generator: nn.Layer,
         phases: Sequence[Phase] = (),
-        constraint: dict[str, ppsci.constraint.Constraint] | None = None,
         validator: dict[str, ppsci.validate.Validator] | None = None,
         score: Score | None = None,
         draw: Callable[[np.ndarray, str], None] | None = None,
@@ -125,11 +128,10 @@ class AdversarialSolver(ppsci.solver.Solver):
         self.generator = generator
         # Null until a script has read the data of which an epoch is a pass; for evaluation it never does.
         iterations = cfg.TRAIN.epochs * (cfg.TRAIN.iters_per_epoch or 0)
-        whole = Stage("", iterations, phases, constraint or {})
-        self.stages = Stages(list(stages) or [whole], parts=cfg.TRAIN.update_freq * distributed.count())
+        parts = cfg.TRAIN.update_freq * ranks.count()
+        self.stages = Stages(stages or [Stage("training", iterations, phases)], parts, is_growing=bool(stages))
         self.stage: Stage | None = None  # the present one
         self.phases = phases = self.stages[0].phases
-        constraint = self.stages[0].constraint
         self.score = score
         self.draw = draw
         self.watch = watch
@@ -138,9 +140,9 @@ class AdversarialSolver(ppsci.solver.Solver):
         others = [player for player in self.players.values() if player is not generator]
         # The players come afterwards: on several ranks ppsci would wrap them in DataParallel, which takes one backward
         # pass per forward pass; the gradient penalty has two.
-        super().__init__(Players(()), constraint, validator=validator, cfg=cfg)
+        super().__init__(Players(()), validator=validator, cfg=cfg)
         self.model = Players((generator, *others))
-        distributed.synchronise_batch_norm(self.model)
+        ranks.synchronise_batch_norm(self.model)
         # Already loaded by the script; ppsci's export only asks whether there was a file.
         self.pretrained_model_path = cfg.INFER.pretrained_gen_model_path
         self.optimizer = ppsci.optimizer.OptimizerList(tuple(phase.optimizer for phase in phases))
@@ -149,7 +151,7 @@ class AdversarialSolver(ppsci.solver.Solver):
         self.num_fixed = cfg.VIS.num_images
         self.ema_model = None
         if cfg.TRAIN.ema.use_ema:
-            self.ema_model = GeneratorAverage(generator, cfg.TRAIN.ema.decay, self._optimizer_of(generator))
+            self.ema_model = GeneratorAverage(generator, cfg.TRAIN.ema.decay, self._find_optimizer(generator))
         self.best: dict[str, float | None] = {"raw": None, "averaged": None}
         self.train_epoch_func = train_epoch
         self.order: dict[str, ShuffledBatches] = {}
@@ -199,36 +201,35 @@ class AdversarialSolver(ppsci.solver.Solver):
                 if self.global_step % self.iters_per_epoch == 0 or self.global_step == self.max_steps:
                     self._finish_epoch(epoch)
                 self.save_checkpoint("latest")
-        distributed.wait_for_all()  # a rank that ends before the first has written would have the launcher end that
+        ranks.wait_for_all()  # a rank that ends before the first has written would have the launcher end that
         if self.interrupted:
             path = Path(self.output_dir, "checkpoints", "latest")
             logger.message(f"Stopped after iteration {self.global_step}. Go on with TRAIN.checkpoint_path={path}")
             sys.exit(130)
-        if distributed.is_first():
+        if ranks.is_first():
             self.scalars.plot(self.output_dir)
         logger.message(f"Curves, samples and checkpoints: {self.output_dir}")
 
     def _try_stages(self) -> None:
-        """Make sure that the device can do what the training takes; nothing is left of it.
+        """Dry-run every stage, then restore all state, so that what the device lacks shows in the first minute.
 
-        Of several stages each is tried with its whole batch, so that what the last one lacks shows in the first minute.
+        A growing training's stages are tried with their whole batch.
         """
         present, _ = self.stages.position(self.global_step)
         self.trial_seconds = [0.0] * present
-        with probe.tried(self.model, self.precision.name):
+        with dry_run.tried(self.model, self.precision.name):
             for stage in self.stages.stages[present:]:
-                if stage.name:
+                if self.stages.is_growing:
                     logger.info(f"Trying an iteration of stage {stage.name} with its whole batch")
                 self._enter(stage)
                 stage.begin(max(1, stage.iterations // 2))
                 seconds = 0.0
                 for phase in stage.phases:
                     start = time.perf_counter()
-                    num_samples = phase.batch_size if stage.name else 2
-                    batch = self._batch_of(phase.name, np.arange(num_samples))
-                    advice = memory.GROWING if stage.name else memory.TRAINING
+                    num_samples = phase.batch_size if self.stages.is_growing else 2
+                    advice = memory.GROWING if self.stages.is_growing else memory.TRAINING
                     with memory.explained(self._place(phase), advice), self.updates.only_learning(phase.player):
-                        losses = self.updates.backward(phase, 0, batch, num_samples)
+                        losses = self.updates.backward(phase, phase.read(np.arange(num_samples)), num_samples)
                         float(losses["loss"])  # waits for the device
                     self.model.clear_gradients(set_to_zero=False)
                     seconds += phase.updates * self.updates.accumulate * (time.perf_counter() - start)
@@ -236,26 +237,27 @@ class AdversarialSolver(ppsci.solver.Solver):
         self.stage = None
 
     def _place(self, phase: Phase) -> str:
-        return f"stage {self.stage.name}, phase {phase.name}" if self.stage.name else f"phase {phase.name}"
+        stage = f"stage {self.stage.name}, " if self.stages.is_growing else ""
+        return f"{stage}phase {phase.name}"
 
     def _enter(self, stage: Stage) -> None:
-        self.stage, self.phases, self.constraint = stage, stage.phases, stage.constraint
+        self.stage, self.phases = stage, stage.phases
         self.positions.update({name: order.position for name, order in self.order.items()})
         self._open_data()
 
-    def run_iteration(self) -> dict[str, Tensor]:
-        """Run every phase once; returns its terms by ``<phase>/<term>``, still on the device."""
+    def run_iteration(self) -> dict[str, list[Tensor]]:
+        """Run every phase once; returns its terms by ``<phase>/<term>``, one per update, still on the device."""
         stage, number = self.stages.after(self.global_step)
         if stage is not self.stage:
             self._enter(stage)
         stage.begin(number)
         misc.set_random_seed(self._iteration_seed())
-        terms: dict[str, Tensor] = {}
+        terms: dict[str, list[Tensor]] = {}
         for phase in self.phases:
-            for update in range(phase.updates):
-                number = self.global_step * phase.updates + update
-                losses = self.updates.update(phase, number, lambda phase=phase: self._real_batch(phase.name))
-            terms.update({f"{phase.name}/{name}": value for name, value in losses.items()})
+            for _ in range(phase.updates):
+                losses = self.updates.update(phase, functools.partial(self._next_batch, phase))
+                for name, value in losses.items():
+                    terms.setdefault(f"{phase.name}/{name}", []).append(value)
             if phase.scheduler:
                 phase.scheduler.step()
         if self.ema_model is not None and (self.global_step + 1) % self.avg_freq == 0:
@@ -263,19 +265,11 @@ class AdversarialSolver(ppsci.solver.Solver):
         self.global_step += 1
         return terms
 
-    def _optimizer_of(self, player: nn.Layer) -> paddle.optimizer.Optimizer | None:
+    def _find_optimizer(self, player: nn.Layer) -> paddle.optimizer.Optimizer | None:
         return next((phase.optimizer for phase in self.phases if phase.player is player), None)
 
-    def _real_batch(self, name: str) -> Batch:
-        return self._batch_of(name, next(self.order[name])) if name in self.order else ({}, {}, {})
-
-    def _batch_of(self, name: str, indices: np.ndarray) -> Batch:
-        """Return the samples of a phase's constraint as its critic is to see them."""
-        if name not in self.order:
-            return {}, {}, {}
-        constraint = self.constraint[name]
-        input_dict, label_dict, weight_dict = _to_tensors(constraint.data_loader.dataset[indices])
-        return {key: expr(input_dict) for key, expr in constraint.output_expr.items()}, label_dict, weight_dict
+    def _next_batch(self, phase: Phase) -> Batch:
+        return phase.read(next(self.order[phase.name])) if phase.name in self.order else ({}, {})
 
     def _iteration_seed(self) -> int:
         # Mixed, because neighbouring seeds of a generator may give related streams.
@@ -283,18 +277,18 @@ class AdversarialSolver(ppsci.solver.Solver):
 
     def _open_data(self) -> None:
         for phase in self.phases:
-            if phase.name in (self.constraint or {}):
-                constraint = self.constraint[phase.name]
-                dataset = constraint.data_loader.dataset
-                if phase.batch_size * self.world_size > len(dataset):
-                    ranks = f" for each of {self.world_size} ranks" if self.world_size > 1 else ""
-                    raise InputError(
-                        f"TRAIN.batch_size={phase.batch_size}{ranks} is more than the data set has, {len(dataset)} "
-                        "samples: choose a smaller one."
-                    )
-                order = ShuffledBatches(len(dataset), phase.batch_size, self.seed, self.rank, self.world_size)
-                order.position = self.positions.get(phase.name, order.position)
-                self.order[phase.name] = order
+            if phase.dataset is None:
+                continue
+            size = len(phase.dataset)
+            if phase.batch_size * self.world_size > size:
+                each = f" for each of {self.world_size} ranks" if self.world_size > 1 else ""
+                raise InputError(
+                    f"TRAIN.batch_size={phase.batch_size}{each} is more than the data set has, {size} samples: choose a "
+                    "smaller one."
+                )
+            order = ShuffledBatches(size, phase.batch_size, self.seed, self.rank, self.world_size)
+            order.position = self.positions.get(phase.name, order.position)
+            self.order[phase.name] = order
 
     @contextmanager
     def _catch_interrupt(self) -> Iterator[None]:
@@ -365,19 +359,19 @@ class AdversarialSolver(ppsci.solver.Solver):
         inputs = latent.fixed(self.generator, self.num_fixed, self.seed)
         with self.averaged(), memory.explained("drawing samples", memory.EVALUATION):
             samples = self.predict(inputs, batch_size=self.num_fixed, return_numpy=True)
-        if distributed.is_first():
+        if ranks.is_first():
             self.draw(samples[self.generator.output_keys[0]], path)
 
-    def log(self, terms: list[dict[str, Tensor]], seconds: float) -> None:
-        """Print one line about the last iterations and write it to the scalars' file and writers.
+    def log(self, terms: list[dict[str, list[Tensor]]], seconds: float) -> None:
+        """Print the means over the last iterations' updates, and write them to the scalars' file and writers.
 
         Args:
             terms: What ``run_iteration`` returned, an iteration each; read from the device only here.
             seconds: What they took.
         """
         names = list(dict.fromkeys(name for row in terms for name in row))
-        means = [float(paddle.stack([row[name] for row in terms if name in row]).mean()) for name in names]
-        values = dict(zip(names, distributed.mean(np.array(means)).tolist()))
+        means = [float(paddle.stack([value for row in terms for value in row.get(n, ())]).mean()) for n in names]
+        values = dict(zip(names, ranks.mean(np.array(means)).tolist()))
         scalers = {name: scaler for name, scaler in self.updates.scalers.items() if scaler.enabled}
         # A loss that overflows float16 is no end: its scaler skips the update and tries a smaller scale.
         bad = [name for name, value in values.items() if not np.isfinite(value) and name.split("/")[0] not in scalers]
@@ -394,14 +388,15 @@ class AdversarialSolver(ppsci.solver.Solver):
         epoch, iteration = divmod(self.global_step - 1, self.iters_per_epoch)
         logger.info(
             f"[Train][Epoch {epoch + 1}/{self.epochs}][Iter {iteration + 1}/{self.iters_per_epoch}] "
-            + (f"{self.stage.name}, " if self.stage.name else "")
+            + (f"{self.stage.name}, " if self.stages.is_growing else "")
             + f"lr: {self.phases[0].optimizer.get_lr():.2e}, "
             + ", ".join(f"{name}: {value:.4g}" for name, value in values.items())
             + f", {per_second:.0f} images/s, memory: {memory.peak_mb()} MB, eta: {remaining}"
         )
         self._write_scalars({**values, **rates, "images_per_second": per_second})
         if self.watch is not None:
-            self._look_for_collapse(_below("discriminator/", values), len(terms))
+            of_critic = {name[len("critic/") :]: v for name, v in values.items() if name.startswith("critic/")}
+            self._look_for_collapse(of_critic, len(terms))
 
     def _look_for_collapse(self, terms: dict[str, float], iterations: int) -> None:
         complaint = self.watch.observe(terms, iterations)
@@ -422,7 +417,7 @@ class AdversarialSolver(ppsci.solver.Solver):
         Args:
             values: Arrays by name.
         """
-        if distributed.is_first():
+        if ranks.is_first():
             for writer in filter(None, (self.vdl_writer, self.tbd_writer)):
                 for name, array in values.items():
                     writer.add_histogram(name, array, self.global_step)
@@ -438,7 +433,7 @@ class AdversarialSolver(ppsci.solver.Solver):
         )
 
     def _write_scalars(self, values: dict[str, float]) -> None:
-        if distributed.is_first():
+        if ranks.is_first():
             self.scalars.write(self.global_step, values)
         logger.scalar(values, self.global_step, self.vdl_writer, self.wandb_writer, self.tbd_writer)
 
@@ -468,30 +463,37 @@ class AdversarialSolver(ppsci.solver.Solver):
             name: Such as ``latest``.
             averaged: Whether its reader is to take the averaged generator, where there is one.
         """
-        if not distributed.is_first():
+        if not ranks.is_first():
             return
         averaged = averaged and self.ema_model is not None
-        tensors = {}
+        checkpoint = weights.Checkpoint(
+            {
+                "iteration": self.global_step,
+                "seed": self.seed,
+                "networks": {
+                    name: {"class": type(player).__name__, "settings": player.settings}
+                    for name, player in self.players.items()
+                    if isinstance(player, Player)
+                },
+                "use": {"generator": AVERAGE if averaged else "generator"},
+                "data": {name: order.position for name, order in self.order.items()},
+                "updates": self.updates.counts,
+                "best": self.best,
+                "schedulers": {phase.name: phase.scheduler.state_dict() for phase in self.phases if phase.scheduler},
+                "scalers": self.updates.state_dict(),
+                "stage": self.stages.state(self.global_step),
+            }
+        )
         for phase in self.phases:
             values = phase.player.state_dict()
-            tensors.update({f"{phase.name}/{k}": precision.full(v, phase.optimizer) for k, v in values.items()})
-            moments = weights.optimizer_state(phase.optimizer, phase.player)
-            tensors.update({f"optimizer/{phase.name}/{k}": v for k, v in moments.items()})
-        state: dict[str, Any] = {
-            "iteration": self.global_step,
-            "seed": self.seed,
-            "data": {name: order.position for name, order in self.order.items()},
-            "best": self.best,
-            "use": {"generator": "averaged" if averaged else "generator"},
-            "schedulers": {phase.name: phase.scheduler.state_dict() for phase in self.phases if phase.scheduler},
-            "scalers": self.updates.state_dict(),
-            "stage": self.stages.state(self.global_step),
-        }
+            own = {k: precision.to_float32(value, phase.optimizer).numpy() for k, value in values.items()}
+            moments = optimizers.optimizer_state(phase.optimizer, phase.player)
+            checkpoint.put(phase.name, own)
+            checkpoint.put(f"{OPTIMIZER}/{phase.name}", {k: value.numpy() for k, value in moments.items()})
         if self.ema_model is not None:
-            tensors.update({f"averaged/{k}": v for k, v in self.ema_model.params_shadow.items()})
-            state["averages"] = int(self.ema_model.n_avg)
-        path = Path(self.output_dir, "checkpoints", f"{name}.safetensors")
-        weights.save_checkpoint(path, {k: v.numpy() for k, v in tensors.items()}, state)
+            checkpoint.put(AVERAGE, {k: value.numpy() for k, value in self.ema_model.params_shadow.items()})
+            checkpoint.state["averages"] = int(self.ema_model.n_avg)
+        checkpoint.write(Path(self.output_dir, "checkpoints", f"{name}.safetensors"))
 
     def load_checkpoint(self, path: str) -> None:
         """Continue from a checkpoint: players, optimizers, schedulers, average, iteration and best scores.
@@ -502,7 +504,33 @@ class AdversarialSolver(ppsci.solver.Solver):
         Raises:
             InputError: It is no checkpoint, or one of other networks or of another seed.
         """
-        tensors, state = weights.read_checkpoint(path)
+        checkpoint = weights.Checkpoint.read(path)
+        state = checkpoint.state
+        self._check_checkpoint(state, path)
+        # The generator first: what its message tells to set is often what the critic's settings follow.
+        for name, player in sorted(self.players.items(), key=lambda item: item[1] is not self.generator):
+            arrays = checkpoint.group(name)
+            weights.check(player, arrays, path, "MODEL.gen_net" if player is self.generator else "MODEL.dis_net")
+            precision.load(player, _to_tensors(arrays), self._find_optimizer(player))
+        for phase in self.phases:
+            moments = checkpoint.group(f"{OPTIMIZER}/{phase.name}")
+            optimizers.set_optimizer_state(phase.optimizer, phase.player, moments)
+            if phase.scheduler:
+                phase.scheduler.set_state_dict(state["schedulers"][phase.name])
+        self.updates.set_state_dict(state.get("scalers", {}))
+        if self.ema_model is not None:
+            arrays = checkpoint.group(AVERAGE)
+            if not arrays:
+                raise InputError(f"{path} has no moving average: add TRAIN.ema.use_ema=false.")
+            self.ema_model.set_state_dict({**_to_tensors(arrays), "n_avg": paddle.to_tensor(state["averages"])})
+        self.global_step, self.best = self.stages.find_iteration(state, path), state["best"]
+        # Earlier versions did not count, and took every iteration for alike.
+        earlier = {phase.name: self.global_step * phase.updates for phase in self.phases}
+        self.updates.counts.update(state.get("updates", earlier))
+        self.positions = {name: tuple(position) for name, position in state["data"].items()}
+        logger.message(f"Going on from {path}, after iteration {self.global_step}")
+
+    def _check_checkpoint(self, state: dict[str, Any], path: str) -> None:
         if "schedulers" not in state:
             raise InputError(
                 f"{path} holds weights only. To start from them, use TRAIN.pretrained_gen_model_path and "
@@ -515,25 +543,6 @@ class AdversarialSolver(ppsci.solver.Solver):
             )
         if state["seed"] != self.seed:
             raise InputError(f"{path} is of a run with seed={state['seed']}: it can go on only with that.")
-        # The generator first: what its message tells to set is often what the critic's settings follow.
-        for name, player in sorted(self.players.items(), key=lambda item: item[1] is not self.generator):
-            arrays = _below(f"{name}/", tensors)
-            weights.check(player, arrays, path, "MODEL.gen_net" if player is self.generator else "MODEL.dis_net")
-            precision.load(player, _tensors(arrays), self._optimizer_of(player))
-        for phase in self.phases:
-            moments = _below(f"optimizer/{phase.name}/", tensors)
-            weights.set_optimizer_state(phase.optimizer, phase.player, moments)
-            if phase.scheduler:
-                phase.scheduler.set_state_dict(state["schedulers"][phase.name])
-        self.updates.set_state_dict(state.get("scalers", {}))
-        if self.ema_model is not None:
-            arrays = _below("averaged/", tensors)
-            if not arrays:
-                raise InputError(f"{path} has no moving average: add TRAIN.ema.use_ema=false.")
-            self.ema_model.set_state_dict({**_tensors(arrays), "n_avg": paddle.to_tensor(state["averages"])})
-        self.global_step, self.best = self.stages.iteration_of(state, path), state["best"]
-        self.positions = {name: tuple(position) for name, position in state["data"].items()}
-        logger.message(f"Going on from {path}, after iteration {self.global_step}")
 
 
 def train_epoch(solver: AdversarialSolver, epoch_id: int, log_freq: int) -> None:
@@ -548,7 +557,7 @@ def train_epoch(solver: AdversarialSolver, epoch_id: int, log_freq: int) -> None
     last = min(epoch_id * solver.iters_per_epoch, solver.max_steps)
     while solver.global_step < last and not solver.interrupted:
         terms.append(solver.run_iteration())
-        solver.interrupted = distributed.any_rank(solver.interrupted)
+        solver.interrupted = ranks.any_rank(solver.interrupted)
         step, stage_is_done = solver.global_step, solver.stages.end_at(solver.global_step)
         if step % log_freq == 0 or step in (1, last) or stage_is_done or solver.interrupted:
             solver.log(terms, time.perf_counter() - start)
@@ -561,13 +570,5 @@ def train_epoch(solver: AdversarialSolver, epoch_id: int, log_freq: int) -> None
             solver.save_checkpoint(solver.stage.name)
 
 
-def _to_tensors(batch):
-    return tuple({key: paddle.to_tensor(value) for key, value in part.items()} for part in batch)
-
-
-def _tensors(arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
+def _to_tensors(arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
     return {name: paddle.to_tensor(value) for name, value in arrays.items()}
-
-
-def _below(prefix: str, values: dict[str, Any]) -> dict[str, Any]:
-    return {name[len(prefix) :]: value for name, value in values.items() if name.startswith(prefix)}

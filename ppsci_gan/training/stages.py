@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
-import ppsci
-
 from ppsci_gan.errors import InputError
 from ppsci_gan.training.phases import Phase
 
@@ -17,22 +15,20 @@ class Stage(NamedTuple):
     """A part of a training with phases and data of its own; players and optimizers are those of the other stages.
 
     Attributes:
-        name: Such as ``16x16``; empty where the whole training is one.
+        name: Such as ``16x16``.
         iterations: How long it lasts.
         phases: What an iteration does, in order.
-        constraint: Real data by phase name.
         begin: Called before each iteration with its number in the stage, such as to fade in.
     """
 
     name: str
     iterations: int
     phases: Sequence[Phase]
-    constraint: dict[str, ppsci.constraint.Constraint]
     begin: Callable[[int], None] = lambda iteration: None
 
     def real_images(self) -> int:
-        """Return how many real images an iteration takes, of one rank and without accumulation."""
-        return sum(phase.updates * phase.batch_size for phase in self.phases if phase.name in self.constraint)
+        """Return the number of real images that an iteration takes, of one rank and without accumulation."""
+        return sum(phase.updates * phase.batch_size for phase in self.phases if phase.dataset is not None)
 
 
 class Stages:
@@ -40,21 +36,24 @@ class Stages:
 
     Args:
         stages: At least one.
-        parts: Ranks times accumulated batches: an iteration takes so many times a stage's real images.
+        parts: Ranks times accumulated batches: an iteration takes this many times a stage's real images.
+        is_growing: Whether stages are told apart in the log, end with a checkpoint of their name, and are counted in
+            images. Otherwise there is one stage, the whole training, counted in iterations.
 
     Examples:
         >>> from ppsci_gan.training.stages import Stage
         >>> from ppsci_gan.training.stages import Stages
-        >>> stages = Stages([Stage("4x4", 10, [], {}), Stage("8x8", 5, [], {})], parts=1)
+        >>> stages = Stages([Stage("4x4", 10, []), Stage("8x8", 5, [])], parts=1)
         >>> stages.iterations, stages.position(12)
         (15, (1, 2))
         >>> stages.end_at(10), stages.end_at(12)
         (True, False)
     """
 
-    def __init__(self, stages: Sequence[Stage], parts: int):
+    def __init__(self, stages: Sequence[Stage], parts: int, is_growing: bool = True):
         self.stages = list(stages)
         self.parts = parts
+        self.is_growing = is_growing
         self.iterations = sum(stage.iterations for stage in self.stages)
 
     def __getitem__(self, index: int) -> Stage:
@@ -74,12 +73,12 @@ class Stages:
         return (self.stages[index + 1], 0) if done == self.stages[index].iterations else (self.stages[index], done)
 
     def end_at(self, iteration: int) -> bool:
-        """Return whether an iteration was the last one of a stage, in a training of named stages."""
+        """Return whether an iteration was the last one of a stage, in a training that grows."""
         index, done = self.position(iteration)
-        return bool(self.stages[index].name) and done == self.stages[index].iterations
+        return self.is_growing and done == self.stages[index].iterations
 
     def images_per_iteration(self, stage: Stage) -> int:
-        """Return how many real images all ranks see."""
+        """Return the number of real images that all ranks see."""
         return stage.real_images() * self.parts
 
     def state(self, iteration: int) -> dict[str, Any]:
@@ -88,7 +87,7 @@ class Stages:
         stage = self.stages[index]
         return {"index": index, "name": stage.name, "images": done * self.images_per_iteration(stage)}
 
-    def iteration_of(self, state: dict[str, Any], path: str) -> int:
+    def find_iteration(self, state: dict[str, Any], path: str) -> int:
         """Return the iteration at which a checkpoint's run stands among these stages.
 
         Args:
@@ -98,7 +97,7 @@ class Stages:
         Raises:
             InputError: Its stage is not among these.
         """
-        if not self.stages[0].name:
+        if not self.is_growing:
             return state["iteration"]
         place, names = state["stage"], [stage.name for stage in self.stages]
         if names[place["index"] : place["index"] + 1] != [place["name"]]:

@@ -50,7 +50,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
     Examples:
         >>> import tempfile
         >>> from pathlib import Path
-        >>> from ppsci_gan.weights.files import torch_files
+        >>> from ppsci_gan.weights import torch_files
         >>> path = Path(tempfile.mkdtemp(), "weights.pth")
         >>> _ = path.write_bytes(b"no such file")
         >>> torch_files.read(path)  # doctest: +ELLIPSIS

@@ -92,7 +92,7 @@ class Transfer(NamedTuple):
         self._check_average()
         if self.path is None:
             return Report([], list(player.state_dict()), [], [])
-        source = weights.read_for(player, self.path, self.name, raw=self.keep_average)
+        source = weights.read_renamed(player, self.path, self.name, raw=self.keep_average)
         arrays, report = self.adapt(player, source)
         weights.fill(player, arrays)
         frozen = self._freeze(player, set(report.loaded))
@@ -104,10 +104,10 @@ class Transfer(NamedTuple):
         Args:
             player: After ``load`` with ``keep_average``, which refuses a source that has none.
         """
-        return self.adapt(player, weights.read_for(player, self.path, "averaged"))[0]
+        return self.adapt(player, weights.read_renamed(player, self.path, "averaged"))[0]
 
     def _check_average(self) -> None:
-        if self.keep_average and not weights.holds(self.path, "averaged"):
+        if self.keep_average and not weights.has_part(self.path, "averaged"):
             raise InputError(
                 f"TRANSFER.average=source: {self.path or 'a start from scratch'} has no moving average; set "
                 "TRANSFER.average=fresh."
@@ -211,7 +211,7 @@ def tell(reports: dict[str, Report], sources: dict[str, str | None]) -> dict[str
         sources: The files that they come from.
 
     Examples:
-        >>> from ppsci_gan.weights.files import transfer
+        >>> from ppsci_gan.weights import transfer
         >>> transfer.tell({"critic": transfer.Report(["w"], [], [], [])}, {"critic": "a.pdparams"})
         {'critic': {'source': 'a.pdparams', 'loaded': ['w'], 'fresh': [], 'frozen': [], 'left_over': []}}
     """

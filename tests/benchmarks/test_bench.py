@@ -11,8 +11,8 @@ import machine
 import pytest
 import startup
 import two_ranks
+from ours import build_solver
 from ours import configuration
-from ours import solver_of
 from workloads import both
 from workloads import named
 
@@ -98,7 +98,7 @@ def test_operations_are_those_of_the_products(data):
 
     workload = named("toy")
     cfg = configuration(workload, data, [*both("dim=8"), "TRAIN.batch_size=4"])
-    counted = in_torch.InTorch(workload, solver_of(workload, cfg), cfg, "contiguous").operations()
+    counted = in_torch.InTorch(workload, build_solver(workload, cfg), cfg, "contiguous").operations()
     first, hidden, last = 2 * 8, 2 * 8 * 8, 8
     generator, critic = first + hidden + 2 * last, first + hidden + last
     of_both = generator + 2 * (3 * critic - first)  # generated without gradients; data needs none
@@ -121,7 +121,7 @@ def test_ranks_are_compared_without_their_first_iterations(data, monkeypatch):
     assert two_ranks.measure(data, Namespace(small=True, set=[]))["ratio"] == 1.5
 
 
-def test_unknown_names_are_refused(capsys):
+def test_unknrename_published_are_refused(capsys):
     with pytest.raises(SystemExit):
         bench.main(["--only", "toys"])
     assert "--only toys: choose of toy, mnist" in capsys.readouterr().err

@@ -12,8 +12,8 @@ torch = pytest.importorskip("torch")
 
 from in_torch import samples  # noqa: E402 - needs PyTorch
 from in_torch import trainer  # noqa: E402
+from ours import build_solver  # noqa: E402
 from ours import configuration  # noqa: E402
-from ours import solver_of  # noqa: E402
 from peers import training  # noqa: E402
 from workloads import both  # noqa: E402
 from workloads import named  # noqa: E402
@@ -99,7 +99,7 @@ def drawn(monkeypatch):
 @pytest.fixture
 def taken(monkeypatch):
     """Batches of real data that a solver took; they are in double precision, too."""
-    batch_of, found = AdversarialSolver._batch_of, []
+    batch_of, found = AdversarialSolver._load_batch, []
 
     def of_doubles(self, name, indices):
         outputs, labels, weights = batch_of(self, name, indices)
@@ -108,7 +108,7 @@ def taken(monkeypatch):
             found.append({**outputs, **labels})
         return outputs, labels, weights
 
-    monkeypatch.setattr(AdversarialSolver, "_batch_of", of_doubles)
+    monkeypatch.setattr(AdversarialSolver, "_load_batch", of_doubles)
     return found
 
 
@@ -122,7 +122,7 @@ def built(data, float64):
         given += ["TRAIN.ema.use_ema=true", "TRAIN.ema.decay=0.9", *overrides]
         given += ["DATA.dequantize=false"] if name == "cifar10_resnet" else []
         cfg = configuration(workload, data, given)
-        solver = solver_of(workload, cfg)
+        solver = build_solver(workload, cfg)
         return workload, solver, trainer(workload, solver, cfg, dtype=torch.float64)
 
     return build
@@ -155,7 +155,7 @@ def test_twenty_iterations_equal_ours(case, taken, drawn, built):
         for name, value in theirs.items():
             assert_close(mine[name], value, f"{name} of iteration {number}")
     for player, state in ((solver.generator, peer.generator), (solver.players[critic_of(solver)], peer.critic)):
-        arrays = training.arrays_of(state)
+        arrays = training.to_arrays(state)
         for name, value in player.state_dict().items():
             assert_close(value.numpy(), arrays[name], name, least=peer.settings.rates[0])
     averages = {name: value.numpy() for name, value in solver.ema_model.params_shadow.items()}
@@ -181,11 +181,11 @@ def arrays(outputs):
     weights = {f"{name}.weight": np.full([i, o], 0.1, "float32") for name, i, o in zip(names, widths, widths[1:])}
     return {**weights, **{f"{name}.bias": np.zeros(o, "float32") for name, o in zip(names, widths[1:])}}
 
-states = [training.state_of(arrays(outputs)) for outputs in (2, 1)]
+states = [training.copy_state(arrays(outputs)) for outputs in (2, 1)]
 settings = training.Settings(latent_dim=2, batch_size=4)
 trainer = training.Trainer(toy.generator, toy.critic, *states, losses.WassersteinGP(), settings, training.Draws(0))
 trainer.iterate(lambda: (trainer.draws.noise(4, 2), None))
-found = training.arrays_of(states[0])
+found = training.to_arrays(states[0])
 assert list(found) == list(arrays(2))
 assert any((found[name] != value).any() for name, value in arrays(2).items())
 """

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ppsci_gan.data.batches import ShuffledBatches
-from ppsci_gan.data.batches import iterations_of_a_pass
+from ppsci_gan.data.batches import count_iterations
 
 
 def take(count, *args, position=(0, 0), **kwargs):
@@ -64,4 +64,4 @@ def test_seeds_differ():
 )
 def test_a_pass_has_as_many_iterations_as_whole_batches(monkeypatch, samples, shown, ranks, expected):
     monkeypatch.setattr("ppsci_gan.devices.ranks.count", lambda: ranks)
-    assert iterations_of_a_pass(samples, shown) == expected
+    assert count_iterations(samples, shown) == expected

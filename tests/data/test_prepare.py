@@ -29,7 +29,7 @@ def pictures(tmp_path):
     return folder
 
 
-def images_of(folder, resolution):
+def generate(folder, resolution):
     return np.concatenate([pyramid.read(folder, split)[0][resolution][:] for split in ("train", "test")])
 
 
@@ -39,7 +39,7 @@ def one(image, tmp_path, suffix="png", size="16", **options):
     folder.mkdir()
     image.save(folder / f"a.{suffix}")
     prepare.prepare(str(folder), str(tmp_path / "out"), size=size, **options)
-    return images_of(tmp_path / "out", int(size.split("x")[0]))[0]
+    return generate(tmp_path / "out", int(size.split("x")[0]))[0]
 
 
 def test_celeba_is_cut_around_the_face(tmp_path):
@@ -92,7 +92,7 @@ def test_rotation_in_the_file_is_followed(tmp_path):
     original.save(folder / "a.png", exif=exif)
     prepare.prepare(str(folder), str(tmp_path / "out"), size="16")
     upright = np.asarray(original.rotate(-90, expand=True))
-    np.testing.assert_array_equal(images_of(tmp_path / "out", 16)[0], upright[4:20].transpose(2, 0, 1))
+    np.testing.assert_array_equal(generate(tmp_path / "out", 16)[0], upright[4:20].transpose(2, 0, 1))
 
 
 def test_an_archive_gives_what_its_folder_gives(tmp_path, pictures):
@@ -103,7 +103,7 @@ def test_an_archive_gives_what_its_folder_gives(tmp_path, pictures):
         archive.writestr("img_align_celeba/readme.txt", b"no picture")
     for source in ("pictures", "pictures.zip"):
         prepare.prepare(str(tmp_path / source), str(tmp_path / f"of_{source}"), size="16")
-    found, expected = (images_of(tmp_path / f"of_{source}", 16) for source in ("pictures.zip", "pictures"))
+    found, expected = (generate(tmp_path / f"of_{source}", 16) for source in ("pictures.zip", "pictures"))
     np.testing.assert_array_equal(found, expected)
     assert pyramid.read(tmp_path / "of_pictures.zip", "train")[1] is None  # one folder is no class
 
@@ -150,7 +150,7 @@ def test_other_pictures_start_afresh(tmp_path, pictures):
     (partial / "plan.json").write_text("{}")
     (partial / "16x16.npy").write_bytes(b"of something else")
     prepare.prepare(str(pictures), str(tmp_path / "out"), size="16")
-    assert len(images_of(tmp_path / "out", 16)) == 40
+    assert len(generate(tmp_path / "out", 16)) == 40
 
 
 def test_finished_images_are_checked_and_not_made_again(tmp_path, pictures, monkeypatch):
@@ -269,7 +269,7 @@ def test_a_disk_that_fills_up_is_one_message_and_no_folder(tmp_path, pictures):
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "40 images of 16x16, 8x8, 4x4 pixels, checked; train with DATA.name=pictures DATA.data_path=" in done.stdout
     expected = prepare.prepare(str(pictures), str(tmp_path / "again"), size="16")
-    np.testing.assert_array_equal(images_of(tmp_path / "out", 16), images_of(expected, 16))
+    np.testing.assert_array_equal(generate(tmp_path / "out", 16), generate(expected, 16))
 
 
 def test_memory_does_not_grow_with_the_number_of_pictures(tmp_path, pictures, monkeypatch):

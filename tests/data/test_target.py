@@ -19,7 +19,7 @@ def digits():
 
 
 def test_classes_are_numbered_in_the_order_given(digits):
-    found = target.of_classes(digits, [7, 5])
+    found = target.select_classes(digits, [7, 5])
     np.testing.assert_array_equal(found.data[:, 0, 0, 0], [5, 7, 15, 17, 25, 27, 35, 37])
     np.testing.assert_array_equal(found.labels, [1, 0] * 4)
     assert found.name == "digits, classes [7, 5]"
@@ -35,7 +35,7 @@ def test_classes_are_numbered_in_the_order_given(digits):
 )
 def test_classes_that_are_not_there(digits, classes, labels, expected):
     with pytest.raises(InputError) as refusal:
-        target.of_classes(digits if labels else digits._replace(labels=None), classes)
+        target.select_classes(digits if labels else digits._replace(labels=None), classes)
     assert expected in str(refusal.value)
 
 

@@ -153,9 +153,9 @@ def test_running_statistics_keep_nine_tenths(model):
 def test_weights_tell_their_settings(model, labels, hidden):
     generator, discriminator = players(model, hidden=hidden, channels=1, **labels)
     settings = {"hidden": hidden, "channels": 1, "use_label": bool(labels), **({"label_num": 3} if labels else {})}
-    assert generator.settings_of(generator.state_dict()) == {"depths": [6, 4], "latent_dim": 5, **settings}
-    assert discriminator.settings_of(discriminator.state_dict()) == {"depths": [4, 6], **settings}
-    assert generator.settings_of(discriminator.state_dict()) == {}
+    assert generator.infer_settings(generator.state_dict()) == {"depths": [6, 4], "latent_dim": 5, **settings}
+    assert discriminator.infer_settings(discriminator.state_dict()) == {"depths": [4, 6], **settings}
+    assert generator.infer_settings(discriminator.state_dict()) == {}
 
 
 MAY_DIFFER = ("channels", "use_label", "label_num")

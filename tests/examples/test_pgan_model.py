@@ -7,9 +7,8 @@ import numpy as np
 import paddle
 import pytest
 
-from ppsci_gan.networks import latent
-from ppsci_gan.losses.wasserstein import wasserstein
 from ppsci_gan.errors import InputError
+from ppsci_gan.networks import latent
 
 DEPTHS = [8, 6, 6, 4]
 # (scale, share of its layers)
@@ -108,7 +107,7 @@ def in_torch():
     return importlib.import_module("peers.pgan")
 
 
-def state_of(network):
+def copy_state(network):
     torch = importlib.import_module("torch")
     return {name: torch.tensor(value.numpy()) for name, value in network.state_dict().items()}
 
@@ -117,7 +116,7 @@ def state_of(network):
 def test_generator_equals_pytorchs_at_every_scale_and_fade(model, in_torch, float64, use_label, scale_bias):
     torch = in_torch.torch
     generator = generator_of(model, use_label=use_label, scale_bias=scale_bias)
-    state, noise, labels = state_of(generator), random(3, 10), np.array([0, 9, 4])
+    state, noise, labels = copy_state(generator), random(3, 10), np.array([0, 9, 4])
     inputs = dict(zip(generator.input_keys, (paddle.to_tensor(noise), paddle.to_tensor(labels))))
     for scale, fade in STATES:
         generator.grow(scale, fade)
@@ -133,7 +132,7 @@ def test_generator_equals_pytorchs_at_every_scale_and_fade(model, in_torch, floa
 def test_critic_equals_pytorchs_at_every_scale_and_fade(model, in_torch, float64, use_label, scale_bias, batch):
     torch = in_torch.torch
     critic = critic_of(model, use_label=use_label, scale_bias=scale_bias)
-    state = state_of(critic)
+    state = copy_state(critic)
     for scale, fade in STATES:
         critic.grow(scale, fade)
         images = random(batch, 3, 4 * 2**scale, 4 * 2**scale)
@@ -193,9 +192,9 @@ def test_penalty_of_consecutive_groups_is_autograds_too(model, float64):
 
 def test_weights_tell_their_settings(model):
     generator, critic = generator_of(model), critic_of(model, use_label=True)
-    assert generator.settings_of(generator.state_dict()) == {"depths": DEPTHS, "latent_dim": 10}
-    assert critic.settings_of(critic.state_dict()) == {"depths": DEPTHS, "use_label": True}
-    assert generator.settings_of(critic.state_dict()) == {}
+    assert generator.infer_settings(generator.state_dict()) == {"depths": DEPTHS, "latent_dim": 10}
+    assert critic.infer_settings(critic.state_dict()) == {"depths": DEPTHS, "use_label": True}
+    assert generator.infer_settings(critic.state_dict()) == {}
 
 
 def test_inputs_follow_from_the_generator(model):

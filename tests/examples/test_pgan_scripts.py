@@ -10,12 +10,12 @@ import pytest
 import warm
 from PIL import Image
 
-from ppsci_gan.networks import latent
 from ppsci_gan import weights
 from ppsci_gan.data import faces
 from ppsci_gan.data import prepare
 from ppsci_gan.errors import InputError
 from ppsci_gan.files import REPOSITORY
+from ppsci_gan.networks import latent
 
 SCRIPT = REPOSITORY / "examples" / "pgan" / "pgan.py"
 

@@ -6,7 +6,6 @@ import numpy as np
 import paddle
 import pytest
 
-from ppsci_gan.losses.wasserstein import wasserstein
 from ppsci_gan import weights
 from ppsci_gan.errors import InputError
 
@@ -469,10 +468,10 @@ def test_labels_reach_a_critic_that_does_not_classify(model):
     assert (judge(1) == judge(2)).all()  # scales begin alike
     critic.blocks[1].norm1.scale.set_value(paddle.arange(40, dtype="float32").reshape([10, 4]))
     assert (judge(1) != judge(2)).all()
-    found = critic.settings_of(critic.state_dict())
+    found = critic.infer_settings(critic.state_dict())
     assert {key: found[key] for key in ("label_num", *settings)} == {"label_num": 10, **settings}
     critic = model.WganGpCifar10Discriminator(("data", "labels"), ("score", "class_logits"), 4, use_label=True)
-    assert (critic.input_keys, critic.settings_of(critic.state_dict())["acgan"]) == (("data",), True)
+    assert (critic.input_keys, critic.infer_settings(critic.state_dict())["acgan"]) == (("data",), True)
 
 
 @pytest.mark.parametrize("use_label", [False, True])

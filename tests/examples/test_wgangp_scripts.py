@@ -12,11 +12,11 @@ from hydra import compose
 from hydra import initialize_config_dir
 from PIL import Image
 
-from ppsci_gan.networks import latent
 from ppsci_gan import weights
 from ppsci_gan.errors import InputError
 from ppsci_gan.features import inception
 from ppsci_gan.files import REPOSITORY
+from ppsci_gan.networks import latent
 
 EPOCHS = 2
 ITERATIONS = 2  # of each

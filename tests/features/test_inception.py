@@ -195,7 +195,7 @@ def test_what_comes_from_a_published_address_is_verified(address, monkeypatch, t
         inception.load(address)
 
 
-def test_own_names_of_pytorchs_layout():
+def test_rename_published_of_pytorchs_layout():
     arrays = {
         "a.bn.running_mean": np.zeros(3),
         "a.bn.running_var": np.ones(3),
@@ -204,7 +204,7 @@ def test_own_names_of_pytorchs_layout():
         "fc.weight": np.zeros([1008, 2048]),
         "AuxLogits.fc.weight": np.zeros([5, 7]),
     }
-    own = {name: value.shape for name, value in inception.Inception.own_names(None, arrays).items()}
+    own = {name: value.shape for name, value in inception.Inception.rename_published(None, arrays).items()}
     assert own == {
         "a.bn._mean": (3,),
         "a.bn._variance": (3,),

@@ -10,9 +10,9 @@ import pytest
 import warm
 from PIL import Image
 
+from ppsci_gan.commands import score as command
 from ppsci_gan.errors import InputError
 from ppsci_gan.files import REPOSITORY
-from ppsci_gan.commands import score as command
 
 CLASSIFIER = "pretrained/classifier_mnist.safetensors"
 DEFAULTS = {

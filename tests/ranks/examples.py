@@ -13,8 +13,8 @@ from ppsci.utils import misc
 
 from ppsci_gan.devices import device
 from ppsci_gan.devices import ranks
-from ppsci_gan.networks import layers
 from ppsci_gan.files import REPOSITORY
+from ppsci_gan.networks import layers
 
 SMALL = [
     "log_freq=1",
@@ -60,7 +60,7 @@ def settings(name: str, data: Path, out: Path, place: str, *overrides: str):
 def run(data: Path, out: Path, place: str, what: str, epochs: str = "1", *overrides: str) -> None:
     device.select(place)
     layers.choose_kernels("paddle")  # devices are compared bit by bit
-    distributed.start()
+    ranks.start()
     sys.path.insert(0, str(REPOSITORY / "examples" / "wgangp"))
     for name in EXAMPLES:
         script = importlib.import_module(f"wgangp_{name}")
@@ -68,7 +68,7 @@ def run(data: Path, out: Path, place: str, what: str, epochs: str = "1", *overri
         trained = [f"TRAIN.checkpoint_path={latest}"] if latest.is_file() else []
         misc.set_random_seed(42)
         if what == "train":
-            distributed.wait_for_all()  # that all have seen the same file
+            ranks.wait_for_all()  # that all have seen the same file
             script.train(settings(name, data, out, place, f"TRAIN.epochs={epochs}", *trained, *overrides))
         else:
             given = f"EVAL.pretrained_gen_model_path={latest}"

@@ -12,8 +12,8 @@ from hydra import initialize_config_dir
 from ppsci.utils import misc
 
 from ppsci_gan.devices import device
-from ppsci_gan.networks import layers
 from ppsci_gan.files import REPOSITORY
+from ppsci_gan.networks import layers
 
 FUNCTIONS = {"train": "train", "eval": "evaluate", "export": "export", "infer": "inference"}
 

@@ -38,7 +38,7 @@ def critic_gradients(critic, size: int) -> dict[str, np.ndarray]:
 
 def generator_gradients(generator, critic) -> dict[str, np.ndarray]:
     """Return those of the generator loss, and the running statistics after it."""
-    distributed.synchronise_batch_norm(generator)
+    ranks.synchronise_batch_norm(generator)
     inputs = {"noise": part("noise", 128), "labels": (part("labels") * 100).astype("int64") % 10}
     outputs = generator({key: inputs[key] for key in generator.input_keys})
     WassersteinGP(critic).generator_loss(outputs, inputs)["loss"].backward()
@@ -50,13 +50,13 @@ def generator_gradients(generator, critic) -> dict[str, np.ndarray]:
 
 
 def averaged(network) -> dict[str, np.ndarray]:
-    distributed.average_gradients(network.parameters())
+    ranks.average_gradients(network.parameters())
     return {name: value.grad.numpy() for name, value in network.named_parameters() if value.grad is not None}
 
 
 def main(file: str):
     paddle.device.set_device(sys.argv[2] if len(sys.argv) > 2 else "cpu")
-    distributed.start()
+    ranks.start()
     paddle.set_default_dtype("float64")  # so that only a mistake can make a difference
     paddle.seed(0)
     image, score, classes = ("data",), ("score",), ("score", "class_logits")
@@ -75,7 +75,7 @@ def main(file: str):
     found = {f"critic {name}": critic_gradients(*critic) for name, critic in critics.items()}
     for name, generator in generators.items():
         found[f"generator {name}"] = generator_gradients(generator, critics[name][0])
-    if distributed.is_first():
+    if ranks.is_first():
         np.savez(file, **{f"{who}/{key}": value for who, values in found.items() for key, value in values.items()})
     check_agreement()
 
@@ -83,9 +83,9 @@ def main(file: str):
 def check_agreement():
     """Check what ranks tell each other."""
     rank, ranks = dist.get_rank(), dist.get_world_size()
-    assert distributed.of_first(f"run {rank} of 试验") == "run 0 of 试验"
-    assert distributed.any_rank(rank == ranks - 1)
-    assert not distributed.any_rank(False)
+    assert ranks.broadcast_text(f"run {rank} of 试验") == "run 0 of 试验"
+    assert ranks.any_rank(rank == ranks - 1)
+    assert not ranks.any_rank(False)
     for size in (1, 2, 5, 8):
         rows, calls = np.arange(2 * size, dtype="float32").reshape(size, 2), SimpleNamespace(rows=0)
 
@@ -93,7 +93,7 @@ def check_agreement():
             calls.rows += len(rows)
             return 2 * rows
 
-        assert (distributed.shared(double, rows) == 2 * rows).all()
+        assert (ranks.map_rows(double, rows) == 2 * rows).all()
         assert calls.rows == -(-size // ranks)
 
 

@@ -18,8 +18,8 @@ import paddle
 from paddle import Tensor
 from paddle import nn
 
-from ppsci_gan.networks import layers
 from ppsci_gan.errors import InputError
+from ppsci_gan.networks import layers
 
 _numbers = itertools.count()
 Scaled = tuple[Tensor, Tensor]  # weights and bias, by which a layer computes in place of its own
@@ -36,7 +36,7 @@ class Traced:
 
     Examples:
         >>> import paddle
-        >>> from ppsci_gan.losses.traced import Traced
+        >>> from ppsci_gan.networks.traced import Traced
         >>> (2 * Traced(paddle.to_tensor([1.0])) + 1).value.tolist()
         [3.0]
     """
@@ -303,7 +303,7 @@ def input_gradient(function: Callable, x: Tensor, scale: float = 1.0) -> Tensor:
 
     Examples:
         >>> import paddle
-        >>> from ppsci_gan.losses.wasserstein import traced
+        >>> from ppsci_gan.networks import traced
         >>> traced.input_gradient(lambda x: (x * x).mean([1]), paddle.to_tensor([[1.0, 2.0]])).tolist()
         [[1.0, 2.0]]
     """
@@ -316,7 +316,7 @@ def input_gradient(function: Callable, x: Tensor, scale: float = 1.0) -> Tensor:
             raise
         raise InputError(
             f"This critic's gradient cannot be written out: {reason} Write its forward "
-            "pass with the functions of ppsci_gan.losses.traced, or set LOSS.penalty_gradient=autograd."
+            "pass with the functions of ppsci_gan.networks.traced, or set LOSS.penalty_gradient=autograd."
         ) from error
     gradients = {end: paddle.full_like(end.value, scale)}
     for step in _latest_first(end):

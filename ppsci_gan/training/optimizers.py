@@ -1,0 +1,96 @@
+"""Adam with a linear schedule, and an optimizer's state under the names of its network's parameters."""
+
+from __future__ import annotations
+
+import numpy as np
+import paddle
+import ppsci
+from paddle import nn
+
+
+def adam(
+    player: nn.Layer, epochs: int, iters_per_epoch: int, learning_rate: float, end_lr: float, beta1: float, beta2: float
+) -> paddle.optimizer.Adam:
+    """Return Adam for a player, its learning rate linear over the training.
+
+    Args:
+        player: The network that it updates.
+        epochs: Of the training.
+        iters_per_epoch: Of the training.
+        learning_rate: At the beginning.
+        end_lr: At the end; equal to ``learning_rate``: constant.
+        beta1: Decay of the mean of gradients.
+        beta2: Decay of the mean of their squares.
+
+    Examples:
+        >>> import paddle
+        >>> from ppsci_gan.training.optimizers import adam
+        >>> adam(paddle.nn.Linear(2, 2), 10, 100, 1e-3, 0.0, 0.5, 0.9).get_lr()
+        0.001
+    """
+    schedule = ppsci.optimizer.lr_scheduler.Linear(epochs, iters_per_epoch, learning_rate, end_lr)()
+    return ppsci.optimizer.Adam(schedule, beta1, beta2)(player)
+
+
+def optimizer_state(optimizer: paddle.optimizer.Optimizer, model: nn.Layer) -> dict[str, paddle.Tensor]:
+    """Return an optimizer's tensors, named after the network's parameters.
+
+    Paddle names them after counters of layers ever built, which differ from process to process.
+
+    Args:
+        optimizer: The optimizer.
+        model: The network whose parameters it updates.
+
+    Returns:
+        Tensors by ``<parameter>/<slot>``, such as ``output.bias/moment1_0``.
+    """
+    state, named = optimizer.state_dict(), {}
+    for name, parameter in model.named_parameters():
+        prefix = f"{_updated(parameter, optimizer)}_"
+        named.update({f"{name}/{key[len(prefix) :]}": value for key, value in state.items() if key.startswith(prefix)})
+    return named
+
+
+def set_optimizer_state(optimizer: paddle.optimizer.Optimizer, model: nn.Layer, arrays: dict[str, np.ndarray]) -> None:
+    """Give an optimizer the state that ``optimizer_state`` returned; its scheduler is left as it is.
+
+    Args:
+        optimizer: The optimizer.
+        model: The network whose parameters it updates.
+        arrays: Arrays by ``<parameter>/<slot>``.
+    """
+    parameters = dict(model.named_parameters())
+    state, known = {}, {}
+    for key, value in arrays.items():
+        name, slot = key.rsplit("/", 1)
+        known[name] = parameters[name]
+        state[f"{_updated(parameters[name], optimizer)}_{slot}"] = paddle.to_tensor(value)
+    if isinstance(optimizer._learning_rate, paddle.optimizer.lr.LRScheduler):
+        state["LR_Scheduler"] = optimizer._learning_rate.state_dict()
+    optimizer.set_state_dict(state)
+    # Paddle would wait for the first step, and then want a state of every parameter. One that had no gradient yet, such
+    # as of a layer that comes in later, has none.
+    optimizer._create_accumulators(paddle.static.default_main_program().global_block(), list(known.values()))
+    optimizer._accumulators_holder = {}
+
+
+def reset_optimizer(optimizer: paddle.optimizer.Adam, model: nn.Layer) -> None:
+    """Let Adam forget its moments.
+
+    Args:
+        optimizer: The optimizer.
+        model: The network whose parameters it updates.
+    """
+    state = {name: value.numpy() for name, value in optimizer_state(optimizer, model).items()}
+    for name, value in state.items():
+        slot = name.rsplit("/", 1)[1]
+        if slot.startswith("moment"):
+            value[...] = 0
+        elif slot.startswith(("beta1_pow", "beta2_pow")):
+            value[...] = getattr(optimizer, f"_{slot[:5]}")
+    set_optimizer_state(optimizer, model, state)
+
+
+def _updated(parameter: paddle.Tensor, optimizer: paddle.optimizer.Optimizer) -> str:
+    """Return Paddle's name of what the optimizer updates: of a half-precision parameter its float32 master."""
+    return optimizer._master_weights.get(parameter.name, parameter).name

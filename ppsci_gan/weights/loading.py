@@ -1,0 +1,341 @@
+"""Reading weights into networks: safe, checked by name and shape, in any layout that users have."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import os
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import paddle
+from paddle import nn
+from ppsci.utils import logger
+
+from ppsci_gan import pickles
+from ppsci_gan.errors import InputError
+from ppsci_gan.files import atomic
+from ppsci_gan.networks.base import Player
+from ppsci_gan.weights import torch_files
+from ppsci_gan.weights.checkpoint import Checkpoint
+from ppsci_gan.weights.finding import find
+
+
+def save(model: nn.Layer, path: os.PathLike | str) -> None:
+    """Write a network's weights as a ``.pdparams`` file, in one step.
+
+    Args:
+        model: The network.
+        path: The file.
+
+    Examples:
+        >>> import tempfile
+        >>> import paddle
+        >>> from ppsci_gan import weights
+        >>> path = tempfile.mkdtemp() + "/linear.pdparams"
+        >>> weights.save(paddle.nn.Linear(2, 3), path)
+        >>> sorted(weights.read(path))
+        ['bias', 'weight']
+    """
+    arrays = {name: value.numpy() for name, value in model.state_dict().items()}
+    with atomic(path) as temporary:
+        paddle.save(arrays, str(temporary))
+
+
+def read(path: str, part: str = "", raw: bool = False) -> dict[str, np.ndarray]:
+    """Read weights from a file or a URL without running anything that it contains.
+
+    Args:
+        path: A ``.pdparams`` file, a checkpoint of this suite (``<run>/checkpoints/latest``, the suffix may be left
+            out), PyTorch's ``.pth``, or the URL of such a file. ``URL#sha256=<hex>`` is verified.
+        part: Name of the network to take from a checkpoint, such as ``generator``.
+        raw: Whether to take its own weights also where the checkpoint says to use their average.
+
+    Returns:
+        Arrays by parameter name.
+
+    Raises:
+        InputError: The file is missing, is no weights file, or its checksum differs.
+
+    Examples:
+        >>> from ppsci_gan import weights
+        >>> weights.read("no/such/file.pdparams")
+        Traceback (most recent call last):
+            ...
+        ppsci_gan.errors.InputError: no/such/file.pdparams: no such file of weights; check the path.
+    """
+    file = find(path)
+    if file.suffix == ".safetensors":
+        return Checkpoint.read(file).weights(part, raw)
+    if file.suffix in (".pth", ".pt"):
+        return torch_files.read(file)
+    with file.open("rb") as stream:
+        content = pickles.load(stream, str(file))
+    if not isinstance(content, dict):
+        raise InputError(f"{file}: not a weights file, it holds a {type(content).__name__} instead of named arrays.")
+    if not content or not all(isinstance(k, str) and isinstance(v, np.ndarray) for k, v in content.items()):
+        raise InputError(f"{file}: not a weights file, its entries are not all named arrays.")
+    return content
+
+
+def load(model: nn.Layer, path: str | None, key: str, part: str = "", may_differ: Sequence[str] = ()) -> None:
+    """Read weights into a network; every name and shape must fit.
+
+    Args:
+        model: The network. Its ``rename_published`` translates other layouts and its ``infer_settings`` tells which settings a
+            file was made with, where it has them.
+        path: As for ``read``; None leaves the network as it is.
+        key: The network's config group, such as ``MODEL.gen_net``: named in the error.
+        part: As for ``read``.
+        may_differ: Settings, such as ``channels``, that the file may have been made with another value of. Layers that
+            do not fit then start afresh, which is said; the network's ``adapt_parameter`` may keep a part of them.
+
+    Raises:
+        InputError: Names or shapes differ; the message lists them and the config keys that would fit.
+
+    Examples:
+        >>> import tempfile
+        >>> import paddle
+        >>> from ppsci_gan import weights
+        >>> path = tempfile.mkdtemp() + "/linear.pdparams"
+        >>> weights.save(paddle.nn.Linear(2, 3), path)
+        >>> weights.load(paddle.nn.Linear(2, 3), path, "MODEL.gen_net")
+    """
+    if path is None:
+        return
+    arrays = read_renamed(model, path, part)
+    changes = _changes(model, arrays)
+    if changes and set(changes) <= set(may_differ):
+        arrays = _adapt(model, arrays, changes)
+    check(model, arrays, path, key)
+    fill(model, arrays)
+    logger.message(f"Loaded weights of {type(model).__name__} from {path}")
+
+
+def restore(
+    path: os.PathLike | str, part: str, classes: Sequence[type[Player]], settings: Mapping[str, Any]
+) -> Player:
+    """Build the network that weights are of, and give it the weights.
+
+    A checkpoint or a published file of this suite says which class and settings its networks have. Of other files, such
+    as PaddleScience's, the arrays show them; what they do not show is taken from ``settings``.
+
+    Args:
+        path: As for ``read``.
+        part: Name of the network in a checkpoint, such as ``generator``.
+        classes: What it may be.
+        settings: Arguments of the constructor.
+
+    Raises:
+        InputError: The file is missing, of another kind of network, or does not fit.
+
+    Examples:
+        >>> from ppsci_gan import weights
+        >>> from ppsci_gan.networks.wgangp import WganGpMnistGenerator
+        >>> settings = {"input_keys": ["noise"], "output_keys": ["fake_data"]}
+        >>> path = "pretrained/wgangp_mnist_quick.safetensors"
+        >>> weights.restore(path, "generator", [WganGpMnistGenerator], settings).dim
+        32
+    """
+    file = find(path)
+    recorded = Checkpoint.read(file).network(part) if file.suffix == ".safetensors" else None
+    if recorded is not None:
+        name, settings = recorded
+        network_class = next((known for known in classes if known.__name__ == name), None)
+        if network_class is None:
+            raise InputError(f"{path}: its {part} is a {name}; this takes {' or '.join(c.__name__ for c in classes)}.")
+        known = set(inspect.signature(network_class).parameters)
+        if not set(settings) <= known:
+            unknown = ", ".join(sorted(set(settings) - known))
+            raise InputError(f"{path}: its {part} has settings that this version does not know: {unknown}.")
+    else:
+        network_class, shown = _recognise(read(path, part), classes)
+        settings = {**settings, **shown}
+    network = network_class(**settings)
+    load(network, path, "MODEL.gen_net" if part == "generator" else "MODEL.dis_net", part)
+    return network
+
+
+def _recognise(arrays: dict[str, np.ndarray], classes: Sequence[type[Player]]) -> tuple[type[Player], dict[str, Any]]:
+    """Return the class whose weights these are, the first if none, and the settings that they show."""
+    for network_class in classes:
+        try:
+            shown = network_class.infer_settings(network_class.translate_names(arrays))
+        except (IndexError, KeyError):  # an array has fewer axes than any network's of that name, or one is missing
+            continue
+        if shown:
+            known = set(inspect.signature(network_class).parameters)
+            return network_class, {name: value for name, value in shown.items() if name in known}
+    return classes[0], {}
+
+
+def read_renamed(model: nn.Layer, path: str, part: str = "", raw: bool = False) -> dict[str, np.ndarray]:
+    """Read weights under a network's own names.
+
+    Args:
+        model: The network; its ``rename_published``, where it has them, translates other layouts.
+        path: As for ``read``.
+        part: As for ``read``.
+        raw: As for ``read``.
+    """
+    arrays = read(path, part, raw)
+    if hasattr(model, "rename_published"):
+        arrays = {name: np.asarray(value) for name, value in model.rename_published(arrays).items()}
+    return arrays
+
+
+def fill(model: nn.Layer, arrays: dict[str, np.ndarray]) -> None:
+    """Put arrays that ``check`` accepts into a network, in its own type of number.
+
+    Args:
+        model: The network.
+        arrays: Arrays by parameter name.
+    """
+    own = model.state_dict()
+    # A file in double or half precision is as good; Paddle itself takes exactly its own type and byte order.
+    arrays = {name: value.astype(own[name].numpy().dtype) for name, value in arrays.items()}
+    model.set_state_dict({name: paddle.to_tensor(value) for name, value in arrays.items()})
+
+
+def _adapt(model: nn.Layer, arrays: dict[str, np.ndarray], changes: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Return weights of a network with other settings as this one takes them, and say what is left of them."""
+    own = {name: value.numpy() for name, value in model.state_dict().items()}
+    adapted, partly, afresh = {}, [], []
+    for name, ours in own.items():
+        theirs = arrays.get(name)
+        if theirs is None or theirs.shape != ours.shape:
+            kept = None if theirs is None else model.adapt_parameter(name, theirs, arrays)
+            (afresh if kept is None else partly).append(name)
+            theirs = ours if kept is None else kept
+        adapted[name] = theirs
+    for title, names in (("start afresh", afresh), ("keep all but the classes' part", partly)):
+        if names:
+            made = ", ".join(f"{setting}={value}" for setting, value in changes.items())
+            logger.message(f"The weights are of a network with {made}. Of ours, these {title}: {', '.join(names)}")
+    return adapted
+
+
+def digest(model: nn.Layer) -> str:
+    """Return the SHA-256 of a network's parameters, whatever file they came in.
+
+    Args:
+        model: The network.
+
+    Examples:
+        >>> import paddle
+        >>> from ppsci_gan import weights
+        >>> layer = paddle.nn.Linear(2, 3)
+        >>> weights.digest(layer) == weights.digest(paddle.nn.Linear(2, 3))
+        False
+    """
+    total = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        total.update(name.encode())
+        total.update(value.numpy().astype("<f4").tobytes())
+    return total.hexdigest()
+
+
+def describe(path: str, part: str) -> str:
+    """Say which weights of a player ``load`` takes from a file: raw or averaged, and of which iteration.
+
+    Args:
+        path: As for ``read``.
+        part: Name of the player, such as ``generator``.
+
+    Examples:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from ppsci_gan import weights
+        >>> path = tempfile.mkdtemp() + "/latest"
+        >>> state = {"iteration": 10, "use": {"generator": "averaged"}}
+        >>> weights.save_checkpoint(path + ".safetensors", {"averaged/w": np.zeros(2)}, state)
+        >>> weights.describe(path, "generator")
+        'averaged weights of iteration 10'
+    """
+    file = find(path)
+    if file.suffix != ".safetensors":
+        return "weights as in the file, averaged or not"
+    checkpoint = Checkpoint.read(file)
+    return f"{'averaged' if checkpoint.is_averaged(part) else 'raw'} weights of iteration {checkpoint.state['iteration']}"
+
+
+def has_part(path: str | None, part: str) -> bool:
+    """Whether a path leads to a checkpoint that has a player's weights.
+
+    Args:
+        path: As for ``read``; None holds nothing.
+        part: Name of the player, such as ``critic``.
+
+    Examples:
+        >>> from ppsci_gan import weights
+        >>> weights.has_part(None, "critic")
+        False
+    """
+    if path is None:
+        return False
+    file = find(path)
+    return file.suffix == ".safetensors" and bool(Checkpoint.read(file).group(part))
+
+
+def check(model: nn.Layer, arrays: dict[str, np.ndarray], path: str, key: str, advice: str = "") -> None:
+    """Raise an InputError unless the arrays are exactly the network's, by name, shape and kind of number.
+
+    Args:
+        model: The network.
+        arrays: Arrays by parameter name.
+        path: Where they come from, for the message.
+        key: The network's config group, for the message.
+        advice: What else may help, for the message.
+    """
+    own = {name: value.numpy() for name, value in model.state_dict().items()}
+    both = {name: (arrays[name], value) for name, value in own.items() if name in arrays}
+    problems = {
+        "missing in the file": sorted(own.keys() - arrays.keys()),
+        "unknown here": sorted(arrays.keys() - own.keys()),
+        "other shape": [
+            f"{name} is {theirs.shape} in the file, {ours.shape} here"
+            for name, (theirs, ours) in both.items()
+            if theirs.shape != ours.shape
+        ],
+        "other type": [
+            f"{name} is {theirs.dtype} in the file, {ours.dtype} here"
+            for name, (theirs, ours) in both.items()
+            if theirs.dtype.kind != ours.dtype.kind
+        ],
+    }
+    lines = []
+    for title, names in problems.items():
+        if names:
+            more = f", ... ({len(names)} in all)" if len(names) > 4 else ""
+            lines.append(f"  {title}: {', '.join(names[:4])}{more}")
+    if lines:
+        lines = [
+            f"{path} does not fit {type(model).__name__}:",
+            *lines,
+            f"  {_advice(model, arrays, key)}",
+            *filter(None, [advice]),
+        ]
+        raise InputError("\n".join(lines))
+
+
+def _advice(model: nn.Layer, arrays: dict[str, np.ndarray], key: str) -> str:
+    changes = _changes(model, arrays)
+    if changes:
+        values = {name: json.dumps(value, separators=(",", ":")) for name, value in changes.items()}  # for a shell
+        fitting = " ".join(f"{key}.{name}={value}" for name, value in values.items())
+        return f"It was made with other settings; add {fitting}"
+    return f"It holds another kind of network than {key} describes: check the path and the example."
+
+
+def _changes(model: nn.Layer, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Return the settings that weights were made with, where the network has others."""
+    infer_settings = getattr(model, "infer_settings", lambda _: {})
+    own = {name: value.numpy() for name, value in model.state_dict().items()}
+    try:
+        current, needed = infer_settings(own), infer_settings(arrays)
+    except (IndexError, KeyError):  # an array has fewer axes than any network's of that name, or one is missing
+        return {}
+    return {name: value for name, value in needed.items() if current.get(name) != value}
