@@ -14,6 +14,8 @@ from ours import build_solver
 from ours import configuration
 from workloads import named
 
+from ppsci_gan.losses import gradient_penalty
+
 HEADING = "gradient penalty, written out"
 WITH_PENALTY = ("toy", "mnist", "cifar10_dcgan", "cifar10_resnet", "pgan_32", "transfer_64")
 
@@ -33,7 +35,7 @@ class Penalty:
 
     def run(self, iterations: int) -> None:
         for _ in range(iterations):
-            penalty = losses.gradient_penalty(self._score, self.real, self.fake, explicit=self.explicit)
+            penalty = gradient_penalty(self._score, self.real, self.fake, explicit=self.explicit)
             penalty.backward()
             self.critic.clear_gradients(set_to_zero=False)
 

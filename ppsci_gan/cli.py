@@ -99,6 +99,25 @@ def explain_errors(function: Callable) -> Callable:
     return command
 
 
+def run(cfg: DictConfig, train: Callable, evaluate: Callable, export: Callable, inference: Callable) -> None:
+    """Call the function of ``cfg.mode``.
+
+    Args:
+        cfg: The configuration.
+        train: For ``mode=train``; takes the configuration, as the others do.
+        evaluate: For ``mode=eval``.
+        export: For ``mode=export``.
+        inference: For ``mode=infer``.
+
+    Examples:
+        >>> from omegaconf import OmegaConf
+        >>> from ppsci_gan import cli
+        >>> cli.run(OmegaConf.create({"mode": "eval"}), *(lambda cfg, n=n: print(n) for n in "abcd"))
+        b
+    """
+    {"train": train, "eval": evaluate, "export": export, "infer": inference}[cfg.mode](cfg)
+
+
 def _finish_or_exit(step: Callable, config: DictConfig) -> None:
     """Run a step of the callback; Hydra turns its exceptions into warnings and goes on, so any must end the process."""
     try:

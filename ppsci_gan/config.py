@@ -29,6 +29,7 @@ from pydantic import field_validator
 from pydantic import model_validator
 
 from ppsci_gan.devices import device
+from ppsci_gan.devices.device import ENGINES
 from ppsci_gan.errors import InputError
 from ppsci_gan.evaluation import scoring
 from ppsci_gan.networks import layers
@@ -145,7 +146,7 @@ class Loss(Strict):
     acgan_scale: NonNegativeFloat = None
     acgan_scale_g: NonNegativeFloat = None
     acgan_generated: bool = None
-    objective: Literal["non_saturating", "minimax", "least_squares", "hinge"] = None
+    objective: Literal["wasserstein", "non_saturating", "minimax", "least_squares", "hinge"] = None
     real_target: Annotated[float, Field(gt=0, le=1)] = None
     instance_noise: NonNegativeFloat = None
 
@@ -253,10 +254,6 @@ class Eval(ppsci_config.EvalConfig, Strict):
     pretrained_gen_model_path: str | None = None
     pretrained_dis_model_path: str | None = None
     pretrained_model_path: None = None
-
-
-# The device that an engine of inference is for.
-ENGINES = {"tensorrt": "gpu", "mkldnn": "cpu"}
 
 
 class Infer(ppsci_config.InferConfig, Strict):

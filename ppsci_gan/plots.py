@@ -25,6 +25,8 @@ from ppsci_gan.files import atomic
 Extent = tuple[float, float, float, float]
 Curve = tuple[np.ndarray, np.ndarray]
 
+SMALLEST_SHOWN = 64  # pixels: smaller images are enlarged in grids
+
 _REAL_COLOUR = "#ff7f0e"
 _FAKE_COLOUR = "#0b3c5d"
 _DPI = 150

@@ -1,4 +1,4 @@
-"""Losses and penalties, with the mathematics and the settings of ``ppsci_gan.losses.wasserstein`` and ``ppsci_gan.losses.adversarial``."""
+"""Losses and penalties, with the mathematics and the settings of ``ppsci_gan.losses``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def gradient_penalty(
 
 
 class WassersteinGP:
-    """WGAN-GP's two losses; the arguments are those of ``ppsci_gan.losses.wasserstein.WassersteinGP``.
+    """WGAN-GP's two losses; the arguments are those of ``ppsci_gan.losses.Objective``.
 
     Args:
         penalty_weight: Factor of the gradient penalty.
@@ -123,7 +123,7 @@ OBJECTIVES = {  # discriminator's of (real, fake, target), generator's of fake: 
 
 
 class Adversarial:
-    """A discriminator's and a generator's loss, without instance noise; see ``ppsci_gan.losses.adversarial.Adversarial``.
+    """A discriminator's and a generator's loss, without instance noise; see ``ppsci_gan.losses.Objective``.
 
     Args:
         objective: One of ``OBJECTIVES``.

@@ -1,4 +1,4 @@
-"""The networks that score images: ``python -m ppsci_gan.features --help``."""
+"""The networks that score images: ``python -m ppsci_gan.commands.features --help``."""
 
 import argparse
 
@@ -10,7 +10,7 @@ from ppsci_gan.features import train_classifier
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m ppsci_gan.features", description="Networks that score images.")
+    parser = argparse.ArgumentParser("python -m ppsci_gan.commands.features", description=__doc__.partition(":")[0])
     commands = parser.add_subparsers(required=True)
 
     convert = commands.add_parser(

@@ -1,4 +1,4 @@
-"""Score any generator's images, or check an installation: ``python -m ppsci_gan.metrics --help``."""
+"""Score any generator's images, or check an installation: ``python -m ppsci_gan.commands.score --help``."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def _some(source: Images, number: int | None, seed: int) -> Images:
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m ppsci_gan.metrics", description="Scores of generated images.")
+    parser = argparse.ArgumentParser(prog="python -m ppsci_gan.commands.score", description=__doc__.partition(":")[0])
     commands = parser.add_subparsers(required=True)
     networks = argparse.ArgumentParser(add_help=False)
     networks.add_argument("--inception", metavar="FILE", help="Inception weights: .pth, .safetensors or a URL")

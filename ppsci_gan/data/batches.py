@@ -1,8 +1,10 @@
-"""The order of the data: a pure function of seed and position, so that a run can go on anywhere in it."""
+"""Batches: in which order samples are seen, a pure function of seed and position, and how bytes become floats."""
 
 from __future__ import annotations
 
 import numpy as np
+import paddle
+from paddle import Tensor
 
 from ppsci_gan.devices import ranks
 
@@ -20,6 +22,23 @@ def count_iterations(num_samples: int, samples_of_an_iteration: int) -> int:
         781
     """
     return max(1, num_samples // (samples_of_an_iteration * ranks.count()))
+
+
+def to_floats(images: Tensor, dequantize: bool = False) -> Tensor:
+    """Return images in [-1, 1]; bytes until here, so that only a batch is ever held as floats.
+
+    Args:
+        images: uint8 of any shape.
+        dequantize: Whether each grey level becomes an interval, so that a critic cannot tell real images by their gaps.
+
+    Examples:
+        >>> import paddle
+        >>> from ppsci_gan.data.batches import to_floats
+        >>> to_floats(paddle.to_tensor([0, 255], "uint8")).tolist()
+        [-1.0, 1.0]
+    """
+    levels = images.astype("float32")
+    return (levels + paddle.rand(levels.shape)) / 128 - 1 if dequantize else levels / 127.5 - 1
 
 
 class ShuffledBatches:

@@ -83,22 +83,30 @@ def data_set(name: str, path: str | None, split: str) -> Images:
     return Images(f"{name} {split}", content["data"], content["labels"])
 
 
-def check_classes(found: Images, label_num: int) -> None:
-    """Refuse images whose classes a conditional network cannot take.
+def check_fit(found: Images, image_shape: tuple[int, int, int], label_num: int = 0) -> None:
+    """Refuse images that a network cannot take or make.
 
     Args:
         found: The images.
-        label_num: The network's number of classes.
+        image_shape: (C, H, W) of the network's.
+        label_num: Number of classes of a conditional network, 0 of any other.
 
     Raises:
-        InputError: They have no classes, or more.
+        InputError: They have another shape, or classes that the network does not have.
 
     Examples:
         >>> import numpy as np
         >>> from ppsci_gan.data import images
-        >>> images.check_classes(images.Images("two", np.zeros([2, 1, 4, 4], np.uint8), np.array([0, 1])), 2)
+        >>> images.check_fit(images.Images("two", np.zeros([2, 1, 4, 4], np.uint8), np.array([0, 1])), (1, 4, 4), 2)
     """
-    if found.labels is None or found.labels.max() >= label_num:
+    own = tuple(found.data[[0]].shape[1:])
+    if own != tuple(image_shape):
+        says = "{1} x {2} pixels and {0} channels".format
+        raise InputError(
+            f"{found.name} has images of {says(*own)}, the network's have {says(*image_shape)}: choose MODEL.gen_net, "
+            "or weights, for images like these."
+        )
+    if label_num and (found.labels is None or found.labels.max() >= label_num):
         classes = "no classes" if found.labels is None else f"classes up to {found.labels.max()}"
         raise InputError(
             f"MODEL.gen_net.use_label=true with MODEL.gen_net.label_num={label_num}: {found.name} has {classes}."

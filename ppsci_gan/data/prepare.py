@@ -1,15 +1,14 @@
 """Prepare pictures for training: crop them, halve them down to 4 x 4 pixels, and write arrays that can be mapped.
 
 Usage:
-    python -m ppsci_gan.data.prepare img_align_celeba.zip data/celeba --crop celeba
-    python -m ppsci_gan.data.prepare pictures/ data/pictures --size 64
+    python -m ppsci_gan.commands.prepare img_align_celeba.zip data/celeba --crop celeba
+    python -m ppsci_gan.commands.prepare pictures/ data/pictures --size 64
 
 A second call goes on where the first was stopped; one on finished images checks them.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import io
 import json
@@ -33,7 +32,6 @@ from PIL import Image
 from PIL import ImageOps
 from tqdm import tqdm
 
-from ppsci_gan import cli
 from ppsci_gan.data import pyramid
 from ppsci_gan.data.images import SUFFIXES
 from ppsci_gan.errors import InputError
@@ -122,7 +120,7 @@ def prepare(source: str, output: str, size: str = "128", crop: str = "centre", g
             named. Nothing is left in ``output``.
 
     Examples:
-        >>> from ppsci_gan.data.prepare import prepare
+        >>> from ppsci_gan.commands.prepare import prepare
         >>> prepare("img_align_celeba.zip", "data/celeba", crop="celeba")  # doctest: +SKIP
         PosixPath('data/celeba')
     """
@@ -345,26 +343,3 @@ def _edges(given: str, option: str) -> tuple[int, int]:
 
 def _pixels(size: tuple[int, int]) -> str:
     return f"{size[0]} x {size[1]} pixels"
-
-
-@cli.explain_errors
-def main() -> None:
-    """Read the command line."""
-    parser = argparse.ArgumentParser("python -m ppsci_gan.data.prepare", description=__doc__.partition("\n")[0])
-    parser.add_argument("source", help="folder or zip archive of pictures")
-    parser.add_argument("output", help="folder to make, for DATA.data_path")
-    parser.add_argument("--size", default="128", help="edge in pixels (default: 128), or height and width as 64x48")
-    parser.add_argument("--crop", default="centre", help="centre (default), celeba, or edges of a centred rectangle")
-    parser.add_argument("--grey", action="store_true", help="keep one channel")
-    given = parser.parse_args()
-    folder = prepare(given.source, given.output, given.size, given.crop, given.grey)
-    description = pyramid.describe(folder)
-    sizes = ", ".join("x".join(map(str, level)) for level in description["levels"])
-    print(
-        f"{folder}: {description['images']} images of {sizes} pixels, checked; train with DATA.name=pictures "
-        f"DATA.data_path={folder}"
-    )
-
-
-if __name__ == "__main__":
-    main()

@@ -14,7 +14,7 @@ from ppsci_gan.errors import InputError
 SMALLEST = 4
 DESCRIPTION = "pyramid.json"
 HELD_OUT = 10  # every how many-th image is for testing; prepared images are in random order
-SOURCE = "python -m ppsci_gan.data.prepare PICTURES FOLDER makes such a folder of pictures."
+SOURCE = "python -m ppsci_gan.commands.prepare PICTURES FOLDER makes such a folder of pictures."
 
 
 class Level:
@@ -117,7 +117,7 @@ def resolutions(finest: int) -> list[int]:
 
 
 def read(folder: str | Path | None, split: str) -> tuple[dict[int, Level], np.ndarray | None]:
-    """Map the images that ``ppsci_gan.data.prepare`` has written; nothing is read yet.
+    """Map the images that ``ppsci_gan.commands.prepare`` has written; nothing is read yet.
 
     Args:
         folder: Where they are.

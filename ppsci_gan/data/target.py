@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import paddle.nn.functional as F
-from paddle import Tensor
 
 from ppsci_gan.data.images import Images
 from ppsci_gan.errors import InputError
@@ -116,10 +114,9 @@ class Fit(NamedTuple):
 
     Examples:
         >>> import numpy as np
-        >>> import paddle
         >>> from ppsci_gan.data.target import Fit
         >>> fit = Fit((1, 28, 28), (3, 64, 64))
-        >>> fit(np.zeros([2, 1, 28, 28], np.uint8)).shape, tuple(fit.back(paddle.zeros([2, 3, 64, 64])).shape)
+        >>> fit(np.zeros([2, 1, 28, 28], np.uint8)).shape, fit.back(np.zeros([2, 3, 64, 64])).shape
         ((2, 3, 64, 64), (2, 1, 28, 28))
     """
 
@@ -167,7 +164,7 @@ class Fit(NamedTuple):
         large = np.pad(large, [(0, 0), (0, 0), *self._margins], mode="edge")
         return large.repeat(self.network[0] // self.own[0], axis=1)
 
-    def back(self, samples: Tensor) -> Tensor:
+    def back(self, samples: np.ndarray) -> np.ndarray:
         """Return a network's images as the data are.
 
         Args:
@@ -180,5 +177,6 @@ class Fit(NamedTuple):
         (top, bottom), (left, right) = self._margins
         samples = samples[:, :, top : samples.shape[2] - bottom, left : samples.shape[3] - right]
         if self._factor > 1:
-            samples = F.avg_pool2d(samples, self._factor)
-        return samples.mean(axis=1, keepdim=True) if self.own[0] < self.network[0] else samples
+            height, width = self.own[1:]
+            samples = samples.reshape([*samples.shape[:2], height, self._factor, width, self._factor]).mean((3, 5))
+        return samples.mean(axis=1, keepdims=True) if self.own[0] < self.network[0] else samples

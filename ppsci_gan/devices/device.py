@@ -19,7 +19,7 @@ NAMES = "write auto, cpu, gpu, npu or xpu, with an optional :index, such as gpu:
 
 PREFERENCE = ("npu", "gpu", "xpu", "cpu")  # of device=auto
 
-_VARIABLES = ("CUSTOM_DEVICE_ROOT", "ASCEND_HOME_PATH", "ASCEND_TOOLKIT_HOME", "CUDA_VISIBLE_DEVICES")
+ENGINES = {"tensorrt": "gpu", "mkldnn": "cpu"}  # an engine of inference -> the only kind of device that has it
 
 _MISSING = {
     "gpu": "install the GPU build (paddlepaddle-gpu) and check that nvidia-smi shows the card",
@@ -246,47 +246,3 @@ def _users_environment() -> Mapping[str, str]:
     if not started.is_file():
         return {name: value for name, value in os.environ.items() if (name, value) != ("OMP_NUM_THREADS", "1")}
     return dict(entry.split("=", 1) for entry in started.read_text(errors="replace").split("\0") if "=" in entry)
-
-
-def _report() -> list[str]:
-    import ppsci
-
-    from ppsci_gan import __version__
-    from ppsci_gan.devices import memory
-    from ppsci_gan.devices import operators
-
-    used = paddle.device.get_device()
-    lines = [
-        f"Python {platform.python_version()}, Paddle {paddle.__version__}, paddlesci {ppsci.__version__}, "
-        f"ppsci-gan {__version__}",
-        *(f"{kind}: {count(kind)}" for kind in PREFERENCE),
-        f"cores: {usable_cores()}",
-        *(f"{name}={os.environ[name]}" for name in _VARIABLES if os.environ.get(name)),
-        "",
-        f"On {used}:",
-        *operators.table(),
-        "ok: has this kernel; ok*: right, but by other kernels or, on a plug-in, by the CPU; missing: fails",
-        "",
-        f"memory: {memory.total_mb() or 'Paddle does not tell how many'} MB, most used here {memory.peak_mb()} MB",
-    ]
-    missing = missing_second_order_kernels()
-    lines.append(
-        f"gradient penalty: {'explicit, as there is no ' + ' and no '.join(missing) if missing else 'autograd'} "
-        "(LOSS.penalty_gradient=auto)"
-    )
-    return lines
-
-
-def _main(name: str) -> None:
-    set_up(name)
-    print("\n".join(_report()))
-
-
-if __name__ == "__main__":
-    import argparse
-
-    from ppsci_gan.cli import explain_errors
-
-    parser = argparse.ArgumentParser(description="What this machine has for training: devices, versions, operators.")
-    parser.add_argument("name", nargs="?", default="auto", help="auto, cpu, gpu, npu or xpu, with an optional :index")
-    explain_errors(_main)(**vars(parser.parse_args()))

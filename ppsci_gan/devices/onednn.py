@@ -2,8 +2,8 @@
 
 Paddle's dynamic mode never calls that library, and convolves image by image with small matrix products instead, two to
 four times slower. Here its C interface is called through ctypes, so that nothing has to be compiled. The functions
-below take and return plain float32 tensors and know nothing of gradients; ``ppsci_gan.networks.layers`` makes differentiable
-layers of them.
+below take and return plain float32 tensors and know nothing of gradients; ``ppsci_gan.networks.layers`` makes
+differentiable layers of them.
 
 Images keep their shape [N, C, H, W], but lie in memory channels last (strides of [N, H, W, C]), which oneDNN's kernels
 read and write as they are. Tensors that lie otherwise are reordered on the way in.

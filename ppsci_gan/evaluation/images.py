@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
@@ -9,14 +10,13 @@ from typing import Any
 import numpy as np
 import paddle
 import ppsci
-from paddle import nn
 from ppsci.utils import logger
 
-from ppsci_gan import plots
 from ppsci_gan.data.images import Images
 from ppsci_gan.errors import InputError
 from ppsci_gan.evaluation import scoring
 from ppsci_gan.evaluation.report import main_keys
+from ppsci_gan.evaluation.report import report
 from ppsci_gan.evaluation.scoring import NetworkScorer
 from ppsci_gan.evaluation.scoring import PixelScorer
 from ppsci_gan.evaluation.scoring import Protocol
@@ -24,6 +24,7 @@ from ppsci_gan.evaluation.scoring import Scorer
 from ppsci_gan.features import extractor
 from ppsci_gan.features import inception
 from ppsci_gan.networks import latent
+from ppsci_gan.networks.base import ImageGenerator
 from ppsci_gan.training.solver import Score
 
 _TOLERANCE = 1e-3  # of the generator's range: rounding
@@ -65,7 +66,7 @@ class ImageEvaluation:
         protocol.check(computed, num_samples, None if real is None else len(real.data))
         if real is None:
             left_out = [family for family in families if family not in scoring.WITHOUT_REAL]
-            logger.message(f"Without real images to compare with there is no {', '.join(left_out)}.")
+            logger.message(f"Without real images (DATA.data_path, or --real) there is no {', '.join(left_out)}.")
         scorers: list[Scorer] = []
         if inception_weights is not None:
             scorers.append(NetworkScorer(extractor.load_inception(inception_weights), families, protocol, real))
@@ -84,28 +85,29 @@ class ImageEvaluation:
 
     def validator(
         self,
-        generator: nn.Layer,
+        generator: ImageGenerator,
         batch_size: int,
         seed: int,
-        image_shape: tuple[int, int, int],
-        low: float,
-        finish: Callable[[paddle.Tensor], paddle.Tensor] = lambda images: images,
+        finish: Callable[[np.ndarray], np.ndarray] = lambda samples: samples,
     ) -> dict[str, ppsci.validate.Validator]:
         """Return what scores the images of a fixed latent, as bytes, in a solver.
 
         Args:
-            generator: See ``ppsci_gan.networks.latent``.
+            generator: The network.
             batch_size: Generated images at a time.
             seed: Of the latent; labels are in equal shares.
-            image_shape: (C, H, W).
-            low: Value of black in the generator's output, -1 or 0; white is 1.
-            finish: Makes images of ``image_shape`` of the generator's output, such as of another size or of values
-                beyond black and white, which are refused otherwise.
+            finish: Maps generated values to those of images like the real ones, such as of another size.
 
         Returns:
             The validator by its name; its metrics are named after the scorers.
         """
         inputs = latent.fixed(generator, self.num_samples, seed)
+
+        def to_images(outputs: dict[str, paddle.Tensor]) -> paddle.Tensor:
+            samples = outputs[generator.output_keys[0]].numpy()
+            check_values(samples, generator.black if generator.is_bounded else -np.inf)
+            return paddle.to_tensor(generator.to_images(finish(samples)))
+
         validator = ppsci.validate.SupervisedValidator(
             {
                 "dataset": {
@@ -117,7 +119,7 @@ class ImageEvaluation:
                 "sampler": {"name": "BatchSampler", "drop_last": False, "shuffle": False},
             },
             ppsci.loss.FunctionalLoss(lambda *_: {}),
-            {"images": lambda out: to_images(finish(out[generator.output_keys[0]]), image_shape, low)},
+            {"images": to_images},
             {scorer.name: ppsci.metric.FunctionalMetric(self._metric(scorer)) for scorer in self.scorers},
             name="generated",
         )
@@ -164,6 +166,16 @@ class ImageEvaluation:
             raise InputError(f"TRAIN.best_score={name} is not among the scores while training: {', '.join(known)}.")
         return Score(name, scoring.higher_is_better(name))
 
+    def report(self, groups: dict[str, dict[str, float]], folder: str, **common: Any) -> None:
+        """Log every score with its protocol, and write the same to ``scores.json``.
+
+        Args:
+            groups: The scores, by scorer and key, as the second value of ``Solver.eval``.
+            folder: Where to write.
+            **common: What all scores share, such as the generator's weights.
+        """
+        report(groups, self.protocols(groups, **common), os.path.join(folder, "scores.json"))
+
     def protocols(self, groups: dict[str, dict[str, float]], **common: Any) -> dict[str, dict[str, Any]]:
         """Return the protocol of every score, by its name.
 
@@ -189,32 +201,28 @@ class ImageEvaluation:
         return {"held_out": f"{number} of {self.held_out.name}"}
 
 
-def to_images(samples: paddle.Tensor, image_shape: tuple[int, int, int], low: float) -> paddle.Tensor:
-    """Return generated values as bytes, as pictures of them would be saved: what scores are defined for.
+def check_values(samples: np.ndarray, low: float) -> None:
+    """Refuse generated values that are no image.
 
     Args:
-        samples: Floats [N, ...].
-        image_shape: (C, H, W).
-        low: Value of black; white is 1.
+        samples: Floats of any shape.
+        low: Value of black; white is 1. Minus infinity for images whose values may lie beyond both.
 
     Raises:
-        InputError: Values that are not finite, or outside the range.
+        InputError: Values that are not finite, or outside of the range.
 
     Examples:
-        >>> import paddle
-        >>> from ppsci_gan.evaluation.images import to_images
-        >>> to_images(paddle.to_tensor([[-1.0, 1.0]]), (1, 1, 2), low=-1).tolist()
-        [[[[0, 255]]]]
+        >>> import numpy as np
+        >>> from ppsci_gan.evaluation.images import check_values
+        >>> check_values(np.array([-1.0, 1.0]), low=-1)
     """
-    values = samples.numpy().reshape([-1, *image_shape])
-    if not np.isfinite(values).all():
+    if not np.isfinite(samples).all():
         raise InputError(
             "the generator's images contain NaN or infinity, so they have no score: its training has diverged. Go back "
             "to an earlier checkpoint."
         )
-    if values.min() < low - _TOLERANCE or values.max() > 1 + _TOLERANCE:
+    if np.isfinite(low) and (samples.min() < low - _TOLERANCE or samples.max() > 1 + _TOLERANCE):
         raise InputError(
-            f"the generator's values go from {values.min():.3g} to {values.max():.3g}, not from {low:g} to 1: its "
+            f"the generator's values go from {samples.min():.3g} to {samples.max():.3g}, not from {low:g} to 1: its "
             "output is no image, or of another scale."
         )
-    return paddle.to_tensor(plots.to_uint8(values, low))

@@ -40,6 +40,8 @@ POINT_SCORES = {
     "sliced_wasserstein_within": False,
     "mode_distance": False,
 }
+# What metrics.mode_shapes gives of each mode -> the score that is its mean or least.
+OF_EACH_MODE = {"spread": "mode_spread", "offset": "mode_offset", "share": "least_mode_share"}
 WITHOUT_REAL = ("score", "ms_ssim")  # need no images to compare with
 TITLES = {
     "inception.score": "Inception Score",
@@ -317,6 +319,31 @@ def higher_is_better(name: str) -> bool:
     directions = {**of_images, **POINT_SCORES_WITHOUT_MODES, **POINT_SCORES}
     key = name.split(".")[-1]
     return directions.get(key, key.startswith("accuracy"))
+
+
+def choose_point_score(wanted: str, data: str, has_modes: bool) -> tuple[str, bool]:
+    """Return the score that chooses the best checkpoint of a generator of points, and whether higher is better.
+
+    Args:
+        wanted: ``TRAIN.best_score``. Of data without modes, the distance over all points takes the place of that to the
+            modes.
+        data: Name of the data set, for the error.
+        has_modes: Whether it has modes.
+
+    Raises:
+        InputError: The data set has no such score.
+
+    Examples:
+        >>> from ppsci_gan.evaluation import scoring
+        >>> scoring.choose_point_score("points.mode_distance", "swissroll", has_modes=False)
+        ('points.sliced_wasserstein', False)
+    """
+    known = POINT_SCORES if has_modes else POINT_SCORES_WITHOUT_MODES
+    name = wanted if has_modes else wanted.replace("mode_distance", "sliced_wasserstein")
+    names = [f"points.{key}" for key in known]
+    if name not in names:
+        raise InputError(f"TRAIN.best_score={wanted} is not among the scores of DATA.name={data}: {', '.join(names)}.")
+    return name, higher_is_better(name)
 
 
 def describe(name: str) -> dict[str, str]:

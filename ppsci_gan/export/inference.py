@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,18 +17,30 @@ from omegaconf import DictConfig
 from paddle import inference
 from ppsci.utils import logger
 
-from ppsci_gan.config import ENGINES
+from ppsci_gan import weights
 from ppsci_gan.devices import device
 from ppsci_gan.devices import memory
+from ppsci_gan.devices.device import ENGINES
 from ppsci_gan.errors import InputError
 from ppsci_gan.files import atomic
+from ppsci_gan.files import locate
+from ppsci_gan.networks import latent
+from ppsci_gan.networks.base import Player
+
+DESCRIPTION = ".network.json"  # suffix of the file that says which network was exported
+EXPORT_FIRST = "Export the generator first, with mode=export and the same INFER.export_path."
 
 
 class GeneratorPredictor(GeneralPredictor):
     """ppsci's predictor for an exported generator.
 
     Args:
-        cfg: Configuration; reads ``INFER`` and ``log_freq`` as ``deploy.python_infer.GeneralPredictor`` does.
+        cfg: Configuration; reads ``INFER``, ``seed``, ``output_dir`` and ``log_freq``, as
+            ``deploy.python_infer.GeneralPredictor`` does.
+        classes: What the generator may be.
+
+    Attributes:
+        generator: A network like the exported one, with random weights: it knows the shapes of inputs and outputs.
 
     Raises:
         InputError: There are no exported files, or they cannot be read.
@@ -36,16 +49,15 @@ class GeneratorPredictor(GeneralPredictor):
         See ``inference`` in ``examples/wgangp/wgangp_mnist.py``.
     """
 
-    def __init__(self, cfg: DictConfig):
+    def __init__(self, cfg: DictConfig, classes: Sequence[type[Player]]):
         self.files = (
             [cfg.INFER.onnx_path] if cfg.INFER.engine == "onnx" else [cfg.INFER.pdmodel_path, cfg.INFER.pdiparams_path]
         )
         for path in self.files:
             if path is None or not Path(path).is_file():
-                raise InputError(
-                    f"{path}: no such file. Export the generator first, with mode=export and the same "
-                    "INFER.export_path."
-                )
+                raise InputError(f"{path}: no such file. {EXPORT_FIRST}")
+        self.generator = restore_description(cfg.INFER.export_path, classes)
+        self.settings = cfg
         kind, _, index = device.select(cfg.INFER.device).partition(":")
         if kind != ENGINES.get(cfg.INFER.engine, kind):
             raise InputError(f"INFER.engine={cfg.INFER.engine} does not run on {kind}; choose another engine.")
@@ -82,6 +94,17 @@ class GeneratorPredictor(GeneralPredictor):
         config.switch_ir_optim(self.ir_optim)
         return inference.create_predictor(config), config
 
+    def run(self, num_samples: int) -> np.ndarray:
+        """Return samples of the fixed latent, and write ``timing.json`` into ``output_dir``.
+
+        Args:
+            num_samples: How many.
+        """
+        inputs = latent.fixed(self.generator, num_samples, self.settings.seed)
+        samples, report = self.generate(inputs, self.settings.INFER.batch_size)
+        write_report(report, str(Path(self.settings.output_dir, "timing.json")))
+        return samples
+
     def generate(self, inputs: dict[str, np.ndarray], batch_size: int) -> tuple[np.ndarray, dict[str, Any]]:
         """Run all inputs through the generator.
 
@@ -115,6 +138,38 @@ class GeneratorPredictor(GeneralPredictor):
             "images_per_second": len(samples) / seconds,
         }
         return samples, report
+
+
+def save_description(network: Player, export_path: str) -> None:
+    """Write the class and the settings of an exported network beside its files, for ``restore_description``.
+
+    Args:
+        network: What is exported.
+        export_path: As ``INFER.export_path``, without suffix.
+    """
+    with atomic(f"{export_path}{DESCRIPTION}") as temporary:
+        temporary.write_text(json.dumps({"class": type(network).__name__, "settings": network.settings}) + "\n")
+
+
+def restore_description(export_path: str, classes: Sequence[type[Player]]) -> Player:
+    """Build a network like the one that was exported, with random weights: it knows the shapes of inputs and outputs.
+
+    Args:
+        export_path: As ``INFER.export_path``, without suffix.
+        classes: What it may be.
+
+    Raises:
+        InputError: There is no description, or it is damaged or of another class.
+    """
+    path = locate(f"{export_path}{DESCRIPTION}")
+    if not path.is_file():
+        raise InputError(f"{path}: no such file. {EXPORT_FIRST}")
+    try:
+        content = json.loads(path.read_text())
+        name, settings = content["class"], dict(content["settings"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: damaged ({error!r}). {EXPORT_FIRST}") from error
+    return weights.build(name, settings, classes, path)
 
 
 def write_report(report: dict[str, Any], path: str) -> None:

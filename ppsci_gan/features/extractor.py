@@ -165,7 +165,7 @@ def load_inception(path: str) -> Extractor:
 
 
 def load_classifier(path: str) -> Extractor:
-    """Return a classifier that ``python -m ppsci_gan.features train-classifier`` trained.
+    """Return a classifier that ``python -m ppsci_gan.commands.features train-classifier`` trained.
 
     Args:
         path: Its file, such as ``pretrained/classifier_mnist.safetensors``.
@@ -176,7 +176,7 @@ def load_classifier(path: str) -> Extractor:
     _, state = weights.read_checkpoint(path)
     if not {"data", "image_shape", "width", "test_accuracy"} <= set(state):
         raise InputError(
-            f"{path}: not a classifier. Train one with python -m ppsci_gan.features train-classifier, or take one from "
+            f"{path}: not a classifier. Train one with python -m ppsci_gan.commands.features, or take one from "
             "pretrained/."
         )
     network = Classifier(state["image_shape"][0], state["width"])

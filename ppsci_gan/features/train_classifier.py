@@ -1,4 +1,4 @@
-"""Training the classifiers that score generators: ``python -m ppsci_gan.features train-classifier --help``."""
+"""Training the classifiers that score generators: ``python -m ppsci_gan.commands.features train-classifier --help``."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from typing import NamedTuple
 
 import paddle
@@ -38,11 +39,10 @@ class Objective:
             if it has an auxiliary classifier, ``"class_logits"`` [N, classes].
         loss: ``wasserstein``, ``non_saturating``, ``minimax``, ``least_squares`` or ``hinge``.
         penalty: The gradient penalty; None for none.
-        classifier: Factors of the auxiliary classifier's loss, used where the critic has one.
+        classifier: Factors of the auxiliary classifier's loss, where the critic has one; None for the defaults.
         real_target: Below 1: one-sided label smoothing; not for ``wasserstein``.
         instance_noise: Standard deviation of noise on everything the critic sees (Sonderby et al. 2017,
-            arXiv:1610.04490); it falls linearly to 0.
-        noise_updates: Number of updates in which it does.
+            arXiv:1610.04490); it falls linearly to 0 in the course of the training.
         drift: Factor of the mean square of real samples' scores, which keeps scores near zero (Karras et al. 2018,
             arXiv:1710.10196, appendix A.1).
 
@@ -64,10 +64,9 @@ class Objective:
         critic: nn.Layer,
         loss: str = "wasserstein",
         penalty: GradientPenalty | None = None,
-        classifier: Classifier = Classifier(),
+        classifier: Classifier | None = None,
         real_target: float = 1.0,
         instance_noise: float = 0.0,
-        noise_updates: int = 1,
         drift: float = 0.0,
     ):
         if loss not in LOSSES:
@@ -77,10 +76,9 @@ class Objective:
         self.critic = critic
         self.loss = LOSSES[loss]
         self.penalty = penalty
-        self.classifier = classifier
+        self.classifier = classifier or Classifier()
         self.real_target = real_target
         self.instance_noise = instance_noise
-        self.noise_updates = noise_updates
         self.drift = drift
 
     @classmethod
@@ -126,7 +124,8 @@ class Objective:
         """Return the loss of one critic update.
 
         Args:
-            output_dict: ``real_data`` and ``fake_data`` [N, ...], and ``update``, the number of earlier updates.
+            output_dict: ``real_data`` and ``fake_data`` [N, ...]; ``update``, the number of earlier updates, and
+                ``progress``, the share of the training that is done, by default 0.
             label_dict: ``labels`` [N] of the real samples, which the generator was given, too, where there are any.
 
         Returns:
@@ -134,12 +133,13 @@ class Objective:
             ``accuracy_fake``, the shares that are classified correctly, and ``diversity``, the generated samples'
             spread relative to the real ones'; ``drift``, ``penalty`` and ``acgan`` with their factors.
         """
-        real, fake, update = output_dict["real_data"], output_dict["fake_data"], output_dict["update"]
+        real, fake, update = output_dict["real_data"], output_dict["fake_data"], output_dict.get("update", 0)
+        noise = self._noise(output_dict)
         labels = label_dict or {}
         # Apart, not in one pass over both, for two reasons. Batch normalisation should see either, not their mixture.
         # And what both push with the same force in opposite directions, such as the output's bias, gets a gradient of
         # exactly zero; in one pass, rounding leaves 1e-8, of which Adam makes whole steps.
-        of_real, of_fake = (self._judge(samples, labels, update) for samples in (real, fake))
+        of_real, of_fake = (self._judge(samples, labels, noise) for samples in (real, fake))
         loss, terms = self._adversarial(real, fake, of_real["score"], of_fake["score"])
         if self.drift:
             terms["drift"] = self.drift * (of_real["score"] ** 2).mean()
@@ -159,22 +159,24 @@ class Objective:
         """Return the loss of one generator update.
 
         Args:
-            output_dict: ``fake_data`` [N, ...], and ``update``, the number of earlier updates.
+            output_dict: ``fake_data`` [N, ...], and ``progress`` as for the critic.
             label_dict: ``labels`` [N] that the generator was given, where there are any.
 
         Returns:
             ``loss``, and ``acgan`` with its factor.
         """
         labels = label_dict or {}
-        judged = self._judge(output_dict["fake_data"], labels, output_dict["update"])
+        judged = self._judge(output_dict["fake_data"], labels, self._noise(output_dict))
         loss = self.loss.generator(judged["score"])
         if "class_logits" not in judged:
             return {"loss": loss}
         term = self.classifier.scale_g * classify(judged, labels)
         return {"loss": loss + term, "acgan": term}
 
-    def _judge(self, samples: Tensor, labels: dict[str, Tensor], update: int) -> dict[str, Tensor]:
-        noise = self.instance_noise * max(0.0, 1 - update / self.noise_updates)
+    def _noise(self, output_dict: dict[str, Any]) -> float:
+        return self.instance_noise * (1 - output_dict.get("progress", 0.0))
+
+    def _judge(self, samples: Tensor, labels: dict[str, Tensor], noise: float) -> dict[str, Tensor]:
         if noise:
             samples = samples + noise * paddle.randn(samples.shape, samples.dtype)
         return self.critic({"data": samples, **labels})

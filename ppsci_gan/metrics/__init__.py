@@ -6,6 +6,7 @@ from ppsci_gan.metrics.kernel_distance import kernel_distance
 from ppsci_gan.metrics.laplacian import laplacian_swd
 from ppsci_gan.metrics.mode_distance import mode_distance
 from ppsci_gan.metrics.modes import mode_scores
+from ppsci_gan.metrics.modes import mode_shapes
 from ppsci_gan.metrics.ms_ssim import ms_ssim
 from ppsci_gan.metrics.neighbours import coverage
 from ppsci_gan.metrics.neighbours import density
@@ -21,6 +22,7 @@ __all__ = [
     "laplacian_swd",
     "mode_distance",
     "mode_scores",
+    "mode_shapes",
     "ms_ssim",
     "precision_recall",
     "sliced_wasserstein",

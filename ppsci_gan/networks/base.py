@@ -12,6 +12,8 @@ import numpy as np
 import paddle
 from ppsci import arch
 
+from ppsci_gan import plots
+
 
 def _as_plain(value: Any) -> Any:
     """Return a setting as JSON holds it."""
@@ -31,8 +33,8 @@ class Player(arch.Arch):
 
     # (pattern, replacement) pairs from the names that PaddleScience publishes to ours, applied in order.
     published_names: Sequence[tuple] = ()
-    # Patterns of the parameters that ppsci_gan.weights.transfer may start afresh, by the word for them in a configuration, and
-    # the axis of the classes of those that have one.
+    # Patterns of the parameters that ppsci_gan.weights.transfer may start afresh, by the word for them in a
+    # configuration, and the axis of the classes of those that have one.
     parts: Mapping[str, str] = {}
     class_axes: Mapping[str, int] = {}
 
@@ -106,3 +108,28 @@ class Generator(Player):
 
     latent_dim: int
     label_num = 0  # number of classes of a conditional generator, 0 of any other
+
+
+class ImageGenerator(Generator):
+    """A generator of images, flat or not: what their values mean.
+
+    Attributes:
+        image_shape: (C, H, W).
+        black: The value of black; white is 1.
+        is_bounded: Whether all values lie between the two. Those of a linear last layer may lie slightly beyond.
+    """
+
+    image_shape: tuple[int, int, int]
+    black = -1.0
+    is_bounded = True
+
+    def to_images(self, samples: np.ndarray) -> np.ndarray:
+        """Return generated values as pictures of them would be saved.
+
+        Args:
+            samples: Floats [N, C * H * W] or [N, C, H, W].
+
+        Returns:
+            uint8 [N, C, H, W].
+        """
+        return plots.to_uint8(samples if samples.ndim == 4 else samples.reshape([-1, *self.image_shape]), self.black)

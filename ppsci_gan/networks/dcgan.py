@@ -98,7 +98,7 @@ def infer_widths(state_dict: dict[str, Any], layers: str) -> list[int]:
 
 
 # --8<-- [start:generator]
-class DcganGenerator(base.Generator):
+class DcganGenerator(base.ImageGenerator):
     """Generator of images [N, channels, height, width] in [-1, 1] by transposed 5x5 convolutions.
 
     Args:
@@ -137,6 +137,7 @@ class DcganGenerator(base.Generator):
         super().__init__(input_keys if use_label else input_keys[:1], output_keys)
         self.latent_dim = latent_dim
         self.label_num = label_num if use_label else 0
+        self.image_shape = (channels, *image_size)
         *finer, coarsest = sizes(image_size, len(depths))
         self.first_shape = [depths[0], *coarsest]
         k = self.label_num

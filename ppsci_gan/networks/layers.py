@@ -1,8 +1,8 @@
 """Layers that the networks are made of, fast on the CPU.
 
-On the CPU, in float32 and dynamic mode, they compute by oneDNN (``ppsci_gan.devices.onednn``); everywhere else (other devices,
-half precision, export, a wheel without that library) by Paddle's own kernels. Values and gradients are the same up to
-the rounding of float32.
+On the CPU, in float32 and dynamic mode, they compute by oneDNN (``ppsci_gan.devices.onednn``); everywhere else (other
+devices, half precision, export, a wheel without that library) by Paddle's own kernels. Values and gradients are the
+same up to the rounding of float32.
 
 oneDNN's results lie in memory channels last, and so do they stay from layer to layer; any other operation of Paddle's
 takes them, too, at the price of a copy. What it computes can be differentiated once. A gradient penalty needs the

@@ -166,13 +166,18 @@ class Growing(base.Player):
         """Edge of the images in pixels."""
         return FIRST * 2**self.scale
 
+    @property
+    def resolutions(self) -> list[int]:
+        """Edges of the images of all scales in pixels."""
+        return [FIRST * 2**scale for scale in range(len(self.depths))]
+
     def mixed(self, new: Tensor, old: Callable[[], Tensor]) -> Tensor:
         """Fade in: ``new`` in its share and what ``old()`` gives in the rest."""
         return new if self.fade == 1 or not self.scale else new * self.fade + old() * (1 - self.fade)
 
 
 # --8<-- [start:generator]
-class PganGenerator(Growing, base.Generator):
+class PganGenerator(Growing, base.ImageGenerator):
     """Generator of images [N, 3, R, R] in about [-1, 1], R from 4 pixels on.
 
     Args:
@@ -198,6 +203,8 @@ class PganGenerator(Growing, base.Generator):
         (2, 3, 8, 8)
     """
 
+    is_bounded = False
+
     def __init__(
         self,
         input_keys: Sequence[str],
@@ -213,6 +220,7 @@ class PganGenerator(Growing, base.Generator):
         super().__init__(input_keys if use_label else input_keys[:1], output_keys, depths)
         self.latent_dim = latent_dim
         self.label_num = label_num if use_label else 0
+        self.channels = channels
 
         def conv(inputs: int, outputs: int, size: int, gain: float = RECTIFIED) -> Equalized:
             layer = layers.Conv2D(inputs, outputs, size, padding=size // 2, bias_attr=False)
@@ -226,6 +234,11 @@ class PganGenerator(Growing, base.Generator):
         )
         last = RECTIFIED if he_everywhere else 1.0
         self.to_image = nn.LayerList([conv(depth, channels, 1, last) for depth in depths])
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Of the images at the present scale."""
+        return self.channels, self.resolution, self.resolution
 
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
         latent = x[self.input_keys[0]]

@@ -25,8 +25,8 @@ from ppsci_gan.networks.base import Player
 LATENT_DIM = 128
 
 
-class Generator(base.Generator):
-    """A generator of the paper's: its latent has 128 numbers."""
+class Generator(base.ImageGenerator):
+    """A generator of the paper's images: its latent has 128 numbers."""
 
     latent_dim = LATENT_DIM
 
@@ -86,7 +86,7 @@ class PointNetwork(Player):
         return {"dim": state_dict["hidden.0.weight"].shape[1]} if "hidden.0.weight" in state_dict else {}
 
 
-class WganGpToyGenerator(PointNetwork, Generator):
+class WganGpToyGenerator(PointNetwork, base.Generator):
     """Generator of 2-D points.
 
     Args:
@@ -156,6 +156,8 @@ class WganGpMnistGenerator(Generator):
         (r"^linear1\.", "input."),
         (r"^conv2d_transpose(\d)\.", lambda match: f"up.{int(match.group(1)) - 1}."),
     )
+    image_shape = (1, 28, 28)
+    black = 0.0
 
     def __init__(self, input_keys: Sequence[str], output_keys: Sequence[str], dim: int = 64):
         super().__init__(input_keys, output_keys)
@@ -604,6 +606,8 @@ class WganGpCifar10DcganGenerator(Generator):
         >>> tuple(generator({"noise": paddle.zeros([5, 128])})["fake_data"].shape)
         (5, 3072)
     """
+
+    image_shape = (3, 32, 32)
 
     def __init__(
         self,

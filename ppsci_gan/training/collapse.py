@@ -36,7 +36,7 @@ class CollapseWatch:
         """Take in the means over some iterations; return what is wrong, once.
 
         Args:
-            terms: ``accuracy_real``, ``accuracy_fake`` and ``diversity``, as ``ppsci_gan.losses.adversarial.Adversarial`` logs.
+            terms: ``accuracy_real``, ``accuracy_fake`` and ``diversity``, as ``ppsci_gan.losses.Objective`` gives them.
             iterations: How many they are means over.
         """
         self.seen.append((iterations, terms["diversity"], (terms["accuracy_real"] + terms["accuracy_fake"]) / 2))

@@ -86,4 +86,4 @@ def _way_out(operator: str, error: str, precision: str) -> str:
         return "LOSS.penalty_gradient=explicit needs no second-order operator."
     if precision != "float32":
         return "Take another amp_dtype, or use_amp=false."
-    return "python -m ppsci_gan.devices.device lists what it has; device=cpu has all."
+    return "python -m ppsci_gan.commands.device lists what it has; device=cpu has all."

@@ -32,8 +32,8 @@ class Phase(NamedTuple):
         player: The network whose parameters are updated.
         optimizer: Its optimizer.
         loss: Maps (output_dict, label_dict) to a dict of scalars: ``loss`` is minimised, the others are logged.
-            output_dict holds ``real_data`` where there is a dataset, the generator's ``fake_data``, and ``update``, the
-            number of updates that this phase had before.
+            output_dict holds ``real_data`` where there is a dataset, the generator's ``fake_data``, ``update``, the
+            number of updates that this phase had before, and ``progress``, the share of the training that is done.
         batch_size: Number of generated samples, and of real ones, per rank and accumulated part.
         updates: Updates per iteration.
         dataset: Real data; a batch of indices gives the (input, label, weight) dicts of a batch of samples.
@@ -72,6 +72,7 @@ class Updates:
 
     Attributes:
         counts: Number of updates that each phase had.
+        progress: Share of the training that is done, from 0 to 1.
 
     Args:
         generator: Makes the generated samples of every phase.
@@ -87,6 +88,7 @@ class Updates:
         self.accumulate = accumulate
         self.scalers = {phase.name: precision.scaler() for phase in phases}
         self.counts = {phase.name: 0 for phase in phases}
+        self.progress = 0.0
 
     def update(self, phase: Phase, next_batch: Callable[[], Batch]) -> dict[str, Tensor]:
         """Update a phase's player once.
@@ -119,7 +121,8 @@ class Updates:
             with paddle.set_grad_enabled(phase.player is self.generator):
                 generated = self.generator(inputs)
             generated = {name: precision.to_float32(value) for name, value in generated.items()}
-            output_dict = {**output_dict, **generated, "update": self.counts[phase.name]}
+            progress = {"update": self.counts[phase.name], "progress": self.progress}
+            output_dict = {**output_dict, **generated, **progress}
             label_dict = {**label_dict, **{key: value for key, value in inputs.items() if key == "labels"}}
             losses = phase.loss(output_dict, label_dict)
         loss = losses["loss"]

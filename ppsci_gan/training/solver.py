@@ -27,6 +27,7 @@ from paddle import nn
 from ppsci.utils import logger
 from ppsci.utils import misc
 
+from ppsci_gan import plots
 from ppsci_gan import weights
 from ppsci_gan.data.batches import ShuffledBatches
 from ppsci_gan.devices import device
@@ -35,6 +36,7 @@ from ppsci_gan.devices import ranks
 from ppsci_gan.errors import InputError
 from ppsci_gan.errors import TrainingError
 from ppsci_gan.export import onnx_files
+from ppsci_gan.export.inference import save_description
 from ppsci_gan.networks import latent
 from ppsci_gan.networks.base import Player
 from ppsci_gan.training import dry_run
@@ -103,7 +105,8 @@ class AdversarialSolver(ppsci.solver.Solver):
         stages: In place of ``phases``, where these change in the course of the training.
         validator: As for ``ppsci.solver.Solver``.
         score: Chooses the best checkpoint while training.
-        draw: ``draw(samples, path)`` makes a picture of the fixed latent's samples (array [N, ...]).
+        draw: ``draw(samples, path)`` makes a picture of the fixed latent's samples (array [N, ...]); by default a grid
+            of images.
         watch: Looks at the phase ``critic`` for a collapse.
         each_epoch: Called with the number of every epoch that ends, on every rank.
         cfg: Configuration; read as ``ppsci.solver.Solver`` does, and ``TRAIN.sample_freq``, ``VIS.num_images``.
@@ -133,7 +136,7 @@ class AdversarialSolver(ppsci.solver.Solver):
         self.stage: Stage | None = None  # the present one
         self.phases = phases = self.stages[0].phases
         self.score = score
-        self.draw = draw
+        self.draw = draw or self._draw_grid
         self.watch = watch
         self.each_epoch = each_epoch
         self.players = {phase.name: phase.player for phase in phases}
@@ -251,6 +254,7 @@ class AdversarialSolver(ppsci.solver.Solver):
         if stage is not self.stage:
             self._enter(stage)
         stage.begin(number)
+        self.updates.progress = self.global_step / self.stages.iterations
         misc.set_random_seed(self._iteration_seed())
         terms: dict[str, list[Tensor]] = {}
         for phase in self.phases:
@@ -283,8 +287,8 @@ class AdversarialSolver(ppsci.solver.Solver):
             if phase.batch_size * self.world_size > size:
                 each = f" for each of {self.world_size} ranks" if self.world_size > 1 else ""
                 raise InputError(
-                    f"TRAIN.batch_size={phase.batch_size}{each} is more than the data set has, {size} samples: choose a "
-                    "smaller one."
+                    f"TRAIN.batch_size={phase.batch_size}{each} is more than the data set has, {size} samples: choose "
+                    "a smaller one."
                 )
             order = ShuffledBatches(size, phase.batch_size, self.seed, self.rank, self.world_size)
             order.position = self.positions.get(phase.name, order.position)
@@ -348,6 +352,16 @@ class AdversarialSolver(ppsci.solver.Solver):
         with memory.explained("evaluation", memory.EVALUATION):
             return super().eval(epoch_id)
 
+    def generate(self, inputs: dict[str, np.ndarray], batch_size: int) -> np.ndarray:
+        """Return generated samples [N, ...].
+
+        Args:
+            inputs: Of ``ppsci_gan.networks.latent``.
+            batch_size: Samples at a time.
+        """
+        outputs = self.predict(inputs, batch_size=batch_size, return_numpy=True)
+        return outputs[self.generator.output_keys[0]]
+
     # --- what one sees ---
 
     def draw_samples(self, path: str) -> None:
@@ -358,9 +372,12 @@ class AdversarialSolver(ppsci.solver.Solver):
         """
         inputs = latent.fixed(self.generator, self.num_fixed, self.seed)
         with self.averaged(), memory.explained("drawing samples", memory.EVALUATION):
-            samples = self.predict(inputs, batch_size=self.num_fixed, return_numpy=True)
+            samples = self.generate(inputs, self.num_fixed)
         if ranks.is_first():
-            self.draw(samples[self.generator.output_keys[0]], path)
+            self.draw(samples, path)
+
+    def _draw_grid(self, samples: np.ndarray, path: str) -> None:
+        plots.save_image_grid(plots.enlarged(self.generator.to_images(samples), plots.SMALLEST_SHOWN), path)
 
     def log(self, terms: list[dict[str, list[Tensor]]], seconds: float) -> None:
         """Print the means over the last iterations' updates, and write them to the scalars' file and writers.
@@ -437,19 +454,18 @@ class AdversarialSolver(ppsci.solver.Solver):
             self.scalars.write(self.global_step, values)
         logger.scalar(values, self.global_step, self.vdl_writer, self.wandb_writer, self.tbd_writer)
 
-    def export(self, input_spec: list, export_path: str, with_onnx: bool = False, **options: Any) -> None:
-        """Export as ppsci does; an ONNX file that computes something else than the generator is refused.
+    def export_generator(self, export_path: str, with_onnx: bool = False) -> None:
+        """Export as ppsci does, with a description of the network; refuse an ONNX file that computes something else.
 
         Args:
-            input_spec: Of ``latent.input_spec``.
             export_path: Without suffix.
             with_onnx: Whether to write an ONNX file, too.
-            **options: Of ``ppsci.solver.Solver.export``.
 
         Raises:
             TrainingError: The ONNX file is wrong.
         """
-        super().export(input_spec, export_path, with_onnx, **options)
+        self.export([latent.input_spec(self.generator)], export_path, with_onnx)
+        save_description(self.generator, export_path)
         if with_onnx:
             self.generator.eval()
             onnx_files.check(self.generator, f"{export_path}.onnx")
@@ -562,7 +578,7 @@ def train_epoch(solver: AdversarialSolver, epoch_id: int, log_freq: int) -> None
         if step % log_freq == 0 or step in (1, last) or stage_is_done or solver.interrupted:
             solver.log(terms, time.perf_counter() - start)
             terms, start = [], time.perf_counter()
-        if solver.draw is not None and solver.sample_freq > 0 and (step % solver.sample_freq == 0 or stage_is_done):
+        if solver.sample_freq > 0 and (step % solver.sample_freq == 0 or stage_is_done):
             drawing = time.perf_counter()
             solver.draw_samples(str(Path(solver.output_dir, "samples", f"{step:07d}.png")))
             start += time.perf_counter() - drawing

@@ -4,6 +4,7 @@ from ppsci_gan.weights.checkpoint import Checkpoint
 from ppsci_gan.weights.checkpoint import read_checkpoint
 from ppsci_gan.weights.checkpoint import save_checkpoint
 from ppsci_gan.weights.finding import find
+from ppsci_gan.weights.loading import build
 from ppsci_gan.weights.loading import check
 from ppsci_gan.weights.loading import describe
 from ppsci_gan.weights.loading import digest
@@ -18,6 +19,7 @@ from ppsci_gan.weights.publishing import publish
 
 __all__ = [
     "Checkpoint",
+    "build",
     "check",
     "describe",
     "digest",

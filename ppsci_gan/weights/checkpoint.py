@@ -164,7 +164,8 @@ def _rename_discriminator(values: dict[str, Any]) -> dict[str, Any]:
     """Return the names of today: DCGAN's critic was once called discriminator."""
     if not isinstance(values, dict):
         return values
-    return {
-        "/".join("critic" if part == "discriminator" else part for part in name.split("/")): _rename_discriminator(value)
-        for name, value in values.items()
-    }
+    renamed = {}
+    for name, value in values.items():
+        parts = ["critic" if part == "discriminator" else part for part in name.split("/")]
+        renamed["/".join(parts)] = _rename_discriminator(value)
+    return renamed

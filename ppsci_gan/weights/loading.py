@@ -85,8 +85,8 @@ def load(model: nn.Layer, path: str | None, key: str, part: str = "", may_differ
     """Read weights into a network; every name and shape must fit.
 
     Args:
-        model: The network. Its ``rename_published`` translates other layouts and its ``infer_settings`` tells which settings a
-            file was made with, where it has them.
+        model: The network. Its ``rename_published`` translates other layouts and its ``infer_settings`` tells which
+            settings a file was made with, where it has them.
         path: As for ``read``; None leaves the network as it is.
         key: The network's config group, such as ``MODEL.gen_net``: named in the error.
         part: As for ``read``.
@@ -115,9 +115,7 @@ def load(model: nn.Layer, path: str | None, key: str, part: str = "", may_differ
     logger.message(f"Loaded weights of {type(model).__name__} from {path}")
 
 
-def restore(
-    path: os.PathLike | str, part: str, classes: Sequence[type[Player]], settings: Mapping[str, Any]
-) -> Player:
+def restore(path: os.PathLike | str, part: str, classes: Sequence[type[Player]], settings: Mapping[str, Any]) -> Player:
     """Build the network that weights are of, and give it the weights.
 
     A checkpoint or a published file of this suite says which class and settings its networks have. Of other files, such
@@ -143,20 +141,40 @@ def restore(
     file = find(path)
     recorded = Checkpoint.read(file).network(part) if file.suffix == ".safetensors" else None
     if recorded is not None:
-        name, settings = recorded
-        network_class = next((known for known in classes if known.__name__ == name), None)
-        if network_class is None:
-            raise InputError(f"{path}: its {part} is a {name}; this takes {' or '.join(c.__name__ for c in classes)}.")
-        known = set(inspect.signature(network_class).parameters)
-        if not set(settings) <= known:
-            unknown = ", ".join(sorted(set(settings) - known))
-            raise InputError(f"{path}: its {part} has settings that this version does not know: {unknown}.")
+        network = build(*recorded, classes, path)
     else:
         network_class, shown = _recognise(read(path, part), classes)
-        settings = {**settings, **shown}
-    network = network_class(**settings)
+        network = network_class(**{**settings, **shown})
     load(network, path, "MODEL.gen_net" if part == "generator" else "MODEL.dis_net", part)
     return network
+
+
+def build(name: str, settings: Mapping[str, Any], classes: Sequence[type[Player]], source: os.PathLike | str) -> Player:
+    """Build a network from what a file says of it.
+
+    Args:
+        name: Of its class.
+        settings: Arguments of the constructor.
+        classes: What it may be: nothing else is ever looked up by name.
+        source: The file, for messages.
+
+    Raises:
+        InputError: The class is none of these, or does not know a setting.
+
+    Examples:
+        >>> from ppsci_gan import weights
+        >>> from ppsci_gan.networks.wgangp import WganGpToyGenerator
+        >>> settings = {"input_keys": ["noise"], "output_keys": ["points"], "dim": 8}
+        >>> weights.build("WganGpToyGenerator", settings, [WganGpToyGenerator], "a file").settings["dim"]
+        8
+    """
+    network_class = next((known for known in classes if known.__name__ == name), None)
+    if network_class is None:
+        raise InputError(f"{source} holds a {name}; this takes {' or '.join(known.__name__ for known in classes)}.")
+    unknown = sorted(set(settings) - set(inspect.signature(network_class).parameters))
+    if unknown:
+        raise InputError(f"{source}: its {name} has settings that this version does not know: {', '.join(unknown)}.")
+    return network_class(**settings)
 
 
 def _recognise(arrays: dict[str, np.ndarray], classes: Sequence[type[Player]]) -> tuple[type[Player], dict[str, Any]]:
@@ -259,7 +277,8 @@ def describe(path: str, part: str) -> str:
     if file.suffix != ".safetensors":
         return "weights as in the file, averaged or not"
     checkpoint = Checkpoint.read(file)
-    return f"{'averaged' if checkpoint.is_averaged(part) else 'raw'} weights of iteration {checkpoint.state['iteration']}"
+    kind = "averaged" if checkpoint.is_averaged(part) else "raw"
+    return f"{kind} weights of iteration {checkpoint.state['iteration']}"
 
 
 def has_part(path: str | None, part: str) -> bool:

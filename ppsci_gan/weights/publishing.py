@@ -8,8 +8,8 @@ from ppsci_gan.weights.checkpoint import Checkpoint
 def publish(checkpoint: str, path: str, half: bool = False) -> None:
     """Write the weights of a checkpoint's players alone, as a small checkpoint to share.
 
-    The generator is the averaged one where the checkpoint says so. ``python -m ppsci_gan.weights.files CHECKPOINT FILE`` does
-    this from the command line.
+    The generator is the averaged one where the checkpoint says so. ``python -m ppsci_gan.commands.publish`` does this
+    from the command line.
 
     Args:
         checkpoint: Such as ``<run>/checkpoints/best``.

@@ -252,7 +252,7 @@ def test_a_disk_that_is_too_small_is_seen_before(tmp_path, pictures, monkeypatch
 WITH_SMALL_FILES = """
 import resource, runpy
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-runpy.run_module("ppsci_gan.data.prepare", run_name="__main__")
+runpy.run_module("ppsci_gan.commands.prepare", run_name="__main__")
 """
 
 
@@ -265,7 +265,7 @@ def test_a_disk_that_fills_up_is_one_message_and_no_folder(tmp_path, pictures):
     assert "Traceback" not in done.stderr
     assert f"What is done is kept in {tmp_path / 'out'}.partial: make room, or remove it." in done.stderr
     assert not (tmp_path / "out").exists()
-    command = [warm.python(), "-m", "ppsci_gan.data.prepare", *arguments]
+    command = [warm.python(), "-m", "ppsci_gan.commands.prepare", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "40 images of 16x16, 8x8, 4x4 pixels, checked; train with DATA.name=pictures DATA.data_path=" in done.stdout
     expected = prepare.prepare(str(pictures), str(tmp_path / "again"), size="16")

@@ -15,6 +15,7 @@ from ppsci_gan.data import prepare
 from ppsci_gan.errors import InputError
 from ppsci_gan.errors import TrainingError
 from ppsci_gan.files import REPOSITORY
+from ppsci_gan.networks import dcgan
 from ppsci_gan.networks import latent
 
 SCRIPT = REPOSITORY / "examples" / "dcgan" / "dcgan.py"
@@ -101,7 +102,7 @@ def test_faces_from_end_to_end(run, load_example):
 
     run("export", given)
     inferred = run("inference")
-    model = load_example("dcgan", "model")
+    model = dcgan
     generator = model.DcganGenerator(("noise",), ("fake_data",), [16, 16], [4, 4], latent_dim=5)
     weights.load(generator, f"{trained}/checkpoints/latest", "MODEL.gen_net", "generator")
     generator.eval()

@@ -16,6 +16,7 @@ from ppsci_gan.data import prepare
 from ppsci_gan.errors import InputError
 from ppsci_gan.files import REPOSITORY
 from ppsci_gan.networks import latent
+from ppsci_gan.networks import pgan
 
 SCRIPT = REPOSITORY / "examples" / "pgan" / "pgan.py"
 
@@ -119,7 +120,7 @@ def test_train_evaluate_export_infer(run, load_example):
 
     run("export", given)
     inferred = run("inference")
-    model = load_example("pgan", "model")
+    model = pgan
     generator = model.PganGenerator(("noise",), ("fake_data",), depths=[6, 4, 4], latent_dim=5)
     weights.load(generator, f"{trained}/checkpoints/latest", "MODEL.gen_net", "generator")
     inputs = latent.fixed(generator, 6, seed=42)

@@ -204,7 +204,7 @@ def test_a_card_that_is_not_there_is_no_reason_to_take_the_cpu(npu, command):
 
 
 def test_report_of_the_device(npu):
-    report = run(npu(devices=2), "-m", "ppsci_gan.devices.device")
+    report = run(npu(devices=2), "-m", "ppsci_gan.commands.device")
     assert "npu: 2" in report
     assert "On npu:0:" in report
     rows = {line.split()[0]: line.split()[1:] for line in report.splitlines() if line.startswith(("conv2d ", "tanh "))}

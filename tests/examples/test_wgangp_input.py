@@ -15,6 +15,7 @@ from hydra import initialize_config_dir
 from ppsci_gan import cli
 from ppsci_gan import weights
 from ppsci_gan.files import REPOSITORY
+from ppsci_gan.networks import wgangp
 
 TINY = ["MODEL.gen_net.dim=2", "MODEL.dis_net.dim=2", "TRAIN.batch_size=4", "TRAIN.epochs=1", "TRAIN.iters_per_epoch=1"]
 
@@ -116,7 +117,7 @@ def test_batch_larger_than_the_toy_data(tmp_path, error_of):
 @pytest.fixture
 def weight_files(tmp_path, load_example):
     """Weights of toy generators of width 2 and 3, of an MNIST generator, and what is none."""
-    model = load_example("wgangp", "model")
+    model = wgangp
     for file, network in (
         ("sound", model.WganGpToyGenerator(["noise"], ["fake_data"], dim=2)),
         ("other_width", model.WganGpToyGenerator(["noise"], ["fake_data"], dim=3)),

@@ -17,6 +17,7 @@ from ppsci_gan.errors import InputError
 from ppsci_gan.features import inception
 from ppsci_gan.files import REPOSITORY
 from ppsci_gan.networks import latent
+from ppsci_gan.networks import wgangp
 
 EPOCHS = 2
 ITERATIONS = 2  # of each
@@ -251,7 +252,7 @@ def test_evaluation_without_data_gives_the_scores_that_need_none(run, data):
 
 
 def test_training_starts_from_given_weights(run, load_example, tmp_path):
-    model = load_example("wgangp", "model")
+    model = wgangp
     generator = model.WganGpToyGenerator(["noise"], ["fake_data"], dim=8)
     critic = model.WganGpToyDiscriminator(["data"], ["score"], dim=8)
     weights.save(generator, tmp_path / "generator.pdparams")

@@ -13,6 +13,8 @@ from ppsci_gan.features.extractor import load_classifier
 from ppsci_gan.features.train_classifier import augment
 from ppsci_gan.files import REPOSITORY
 
+COMMAND = ["-m", "ppsci_gan.commands.features", "train-classifier"]
+
 
 @pytest.fixture
 def squares(tmp_path):
@@ -34,7 +36,7 @@ def squares(tmp_path):
 
 def test_command_trains_and_tests(squares, tmp_path):
     output = tmp_path / "classifier.safetensors"
-    command = [warm.python(), "-m", "ppsci_gan.features", "train-classifier", "mnist", str(squares), str(output)]
+    command = [warm.python(), *COMMAND, "mnist", str(squares), str(output)]
     process = subprocess.run(
         [*command, "--epochs", "4"], check=False, cwd=REPOSITORY, capture_output=True, text=True, timeout=240
     )
@@ -47,7 +49,7 @@ def test_command_trains_and_tests(squares, tmp_path):
 
 
 def test_bad_data_is_one_message():
-    command = [warm.python(), "-m", "ppsci_gan.features", "train-classifier", "mnist", "no/such", "x.safetensors"]
+    command = [warm.python(), *COMMAND, "mnist", "no/such", "x.safetensors"]
     process = subprocess.run(command, check=False, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
     assert process.returncode == 2
     assert "no/such: no such file or folder" in process.stderr

@@ -11,11 +11,9 @@ import paddle
 import paddle.distributed as dist
 
 from ppsci_gan.devices import ranks
-from ppsci_gan.files import REPOSITORY
-from ppsci_gan.losses.wasserstein import WassersteinGP
-
-sys.path.insert(0, str(REPOSITORY / "examples" / "wgangp"))
-import model
+from ppsci_gan.losses import GradientPenalty
+from ppsci_gan.losses import Objective
+from ppsci_gan.networks import wgangp
 
 BATCH = 8
 
@@ -31,7 +29,7 @@ def critic_gradients(critic, size: int) -> dict[str, np.ndarray]:
     real_rand, paddle.rand = paddle.rand, lambda shape, dtype: paddle.nn.functional.sigmoid(part("factor", *shape[1:]))
     batch = {"real_data": part("real", size), "fake_data": part("generated", size), "update": 0}
     labels = {"labels": (part("labels") * 100).astype("int64") % 10}
-    WassersteinGP(critic).critic_loss(batch, labels)["loss"].backward()
+    Objective(critic, penalty=GradientPenalty()).critic_loss(batch, labels)["loss"].backward()
     paddle.rand = real_rand
     return averaged(critic)
 
@@ -41,7 +39,7 @@ def generator_gradients(generator, critic) -> dict[str, np.ndarray]:
     ranks.synchronise_batch_norm(generator)
     inputs = {"noise": part("noise", 128), "labels": (part("labels") * 100).astype("int64") % 10}
     outputs = generator({key: inputs[key] for key in generator.input_keys})
-    WassersteinGP(critic).generator_loss(outputs, inputs)["loss"].backward()
+    Objective(critic, penalty=GradientPenalty()).generator_loss(outputs, inputs)["loss"].backward()
     statistics = {f"{name} (buffer)": value.numpy() for name, value in generator.named_buffers()}
     generator.eval()  # then without a look at the other ranks
     evaluated = generator({key: value[:1] for key, value in inputs.items() if key in generator.input_keys})
@@ -60,17 +58,17 @@ def main(file: str):
     paddle.set_default_dtype("float64")  # so that only a mistake can make a difference
     paddle.seed(0)
     image, score, classes = ("data",), ("score",), ("score", "class_logits")
-    conditional = model.WganGpCifar10Discriminator(image, classes, dim=4, use_label=True, normalize=True)
+    conditional = wgangp.WganGpCifar10Discriminator(image, classes, dim=4, use_label=True, normalize=True)
     critics = {
-        "toy": (model.WganGpToyDiscriminator(image, score, dim=16), 2),
-        "mnist": (model.WganGpMnistDiscriminator(image, score, dim=4), 784),
+        "toy": (wgangp.WganGpToyDiscriminator(image, score, dim=16), 2),
+        "mnist": (wgangp.WganGpMnistDiscriminator(image, score, dim=4), 784),
         "resnet": (conditional, 3072),
-        "dcgan": (model.WganGpCifar10DcganDiscriminator(image, score, dim=4), 3072),
+        "dcgan": (wgangp.WganGpCifar10DcganDiscriminator(image, score, dim=4), 3072),
     }
     noise, fake = ("noise", "labels"), ("fake_data",)
     generators = {
-        "resnet": model.WganGpCifar10Generator(noise, fake, dim=4, use_label=True),
-        "dcgan": model.WganGpCifar10DcganGenerator(noise, fake, dim=4),
+        "resnet": wgangp.WganGpCifar10Generator(noise, fake, dim=4, use_label=True),
+        "dcgan": wgangp.WganGpCifar10DcganGenerator(noise, fake, dim=4),
     }
     found = {f"critic {name}": critic_gradients(*critic) for name, critic in critics.items()}
     for name, generator in generators.items():

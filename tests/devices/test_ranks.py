@@ -15,7 +15,7 @@ import warm
 from ppsci_gan import weights
 from ppsci_gan.files import REPOSITORY
 
-RANKS = Path(__file__).parent / "ranks"
+RANKS = Path(__file__).parents[1] / "ranks"
 
 
 def launch(folder, *command, ranks=2, environment=None, code=0, timeout=120):

@@ -2,7 +2,6 @@
 
 import numpy as np
 import paddle
-import ppsci
 import pytest
 from paddle import nn
 
@@ -27,16 +26,17 @@ def phase():
     paddle.seed(0)
     critic = nn.Linear(3, 1)
     optimizer = paddle.optimizer.SGD(0.1, parameters=critic.parameters())
-    loss = ppsci.loss.FunctionalLoss(
-        lambda out, *_: {"loss": (critic(out["real_data"]) ** 2).mean(), "two": 2 * out["real_data"].mean()}
-    )
+
+    def loss(outputs, labels):
+        return {"loss": (critic(outputs["real_data"]) ** 2).mean(), "two": 2 * outputs["real_data"].mean()}
+
     return Phase("critic", critic, optimizer, loss, batch_size=4)
 
 
 def batches(parts):
     rows = np.random.default_rng(0).standard_normal((8, 3)).astype("float32")
     parts = iter(np.split(rows, parts))
-    return lambda: ({"real_data": paddle.to_tensor(next(parts))}, {}, {})
+    return lambda: ({"real_data": paddle.to_tensor(next(parts))}, {})
 
 
 @pytest.mark.parametrize("parts", [2, 4])
@@ -45,7 +45,7 @@ def test_an_update_of_several_batches_is_that_of_one_large_batch(phase, parts):
     found = []
     for accumulate in (1, parts):
         phase.player.set_state_dict(start)
-        terms = Updates(Generator(), [phase], Precision(False), accumulate).update(phase, 0, batches(accumulate))
+        terms = Updates(Generator(), [phase], Precision(False), accumulate).update(phase, batches(accumulate))
         found.append((phase.player.weight.numpy().copy(), *(value.item() for value in terms.values())))
     assert (found[0][0] != start["weight"].numpy()).any()
     for one, several in zip(*found):

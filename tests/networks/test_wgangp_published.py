@@ -12,13 +12,14 @@ from hydra import initialize_config_dir
 from ppsci_gan import weights
 from ppsci_gan.errors import InputError
 from ppsci_gan.files import REPOSITORY
+from ppsci_gan.networks import wgangp
 
 PUBLISHED = Path(__file__).parents[1] / "fixtures" / "published"
 
 
 @pytest.fixture
 def model(load_example):
-    return load_example("wgangp", "model")
+    return wgangp
 
 
 @pytest.mark.parametrize(

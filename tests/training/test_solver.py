@@ -13,11 +13,13 @@ import pytest
 import warm
 from hydra import compose
 from hydra import initialize_config_dir
+from ppsci.data.dataset import NamedArrayDataset
 
 from ppsci_gan import weights
 from ppsci_gan.errors import InputError
 from ppsci_gan.files import REPOSITORY
-from ppsci_gan.losses.wasserstein import WassersteinGP
+from ppsci_gan.losses import GradientPenalty
+from ppsci_gan.losses import Objective
 from ppsci_gan.training.average import GeneratorAverage
 from ppsci_gan.training.phases import Phase
 from ppsci_gan.training.solver import AdversarialSolver
@@ -166,26 +168,15 @@ class Line(ppsci.arch.Arch):
 def line_solver(tmp_path, *overrides, n_critic=2, penalty_weight=0.0):
     """A generator and a critic of one parameter each, trained by gradient descent: arithmetic that fits in the head."""
     generator, critic = Line("noise", "fake_data", 1.0), Line("data", "score", 0.5)
-    objective = WassersteinGP(lambda x: {"score": critic(x)["score"][:, 0]}, penalty_weight=penalty_weight)
-    loss = ppsci.loss.FunctionalLoss(objective.critic_loss)
-    constraint = ppsci.constraint.SupervisedConstraint(
-        {
-            "dataset": {"name": "NamedArrayDataset", "input": {"data": np.full([10, 1], 3.0, "float32")}},
-            "batch_size": 5,
-            "sampler": {"name": "BatchSampler", "drop_last": False, "shuffle": True},
-        },
-        loss,
-        {"real_data": lambda batch: batch["data"]},
-        name="critic",
-    )
+    penalty = GradientPenalty(penalty_weight)
+    objective = Objective(lambda x: {"score": critic(x)["score"][:, 0]}, penalty=penalty)
+    dataset = NamedArrayDataset({"data": np.full([10, 1], 3.0, "float32")}, {})
     descent = [paddle.optimizer.SGD(0.1, parameters=player.parameters()) for player in (critic, generator)]
     phases = [
-        Phase("critic", critic, descent[0], loss, 5, updates=n_critic),
-        Phase("generator", generator, descent[1], ppsci.loss.FunctionalLoss(objective.generator_loss), 5),
+        Phase("critic", critic, descent[0], objective.critic_loss, 5, n_critic, dataset, lambda batch: batch["data"]),
+        Phase("generator", generator, descent[1], objective.generator_loss, 5),
     ]
-    solver = AdversarialSolver(
-        generator, phases, {"critic": constraint}, score=Score("x.y", True), cfg=config(tmp_path, *overrides)
-    )
+    solver = AdversarialSolver(generator, phases, score=Score("x.y", True), cfg=config(tmp_path, *overrides))
     solver._open_data()
     return solver, generator, critic
 

@@ -11,6 +11,9 @@ from paddle import nn
 
 from ppsci_gan.devices import onednn
 from ppsci_gan.errors import InputError
+from ppsci_gan.losses import GradientPenalty
+from ppsci_gan.losses import Objective
+from ppsci_gan.losses import gradient_penalty
 from ppsci_gan.networks import layers
 from ppsci_gan.networks import traced
 from ppsci_gan.networks.traced import Traced
@@ -166,7 +169,7 @@ def test_layer_normalisation_by_paddles_kernels_can_be_differentiated_twice():
     found = []
     for explicit in (True, False):
         paddle.seed(0)
-        penalty = losses.gradient_penalty(
+        penalty = gradient_penalty(
             lambda x: (traced.layer_norm2d(layer, x) * weight).mean([1, 2, 3]), x, x + 1, explicit=explicit
         )
         penalty.backward()
@@ -293,7 +296,7 @@ def penalty_and_gradients(critic, explicit, kernels):
     layers.choose_kernels(kernels)
     paddle.seed(3)
     real, fake = paddle.randn([4, 3, 16, 16]), paddle.randn([4, 3, 16, 16])
-    penalty = losses.gradient_penalty(lambda x: critic({"data": x})["score"], real, fake, explicit=explicit)
+    penalty = gradient_penalty(lambda x: critic({"data": x})["score"], real, fake, explicit=explicit)
     penalty.backward()
     found = [penalty, *(p.grad.clone() for p in critic.parameters() if p.grad is not None)]
     critic.clear_gradients()
@@ -318,15 +321,18 @@ def test_auto_takes_the_explicit_penalty_and_falls_back_where_it_cannot_be_writt
             return {"score": h.mean([1, 2, 3])}
 
     batch = {"real_data": paddle.randn([4, 3, 16, 16]), "fake_data": paddle.randn([4, 3, 16, 16]), "update": 0}
-    objective = losses.WassersteinGP(Critic())
-    assert objective.penalty_explicit
-    objective = losses.WassersteinGP(Plain())
-    assert float(objective.critic_loss(batch)["penalty"]) > 0
-    assert not objective.penalty_explicit
+
+    def chooses_explicit(critic, gradient="auto"):
+        penalty = GradientPenalty(gradient=gradient)
+        assert float(Objective(critic, penalty=penalty).critic_loss(batch)["penalty"]) > 0
+        return penalty.explicit
+
+    assert chooses_explicit(Critic())
+    assert not chooses_explicit(Plain())
     with pytest.raises(InputError, match="cannot be written out"):
-        losses.WassersteinGP(Plain(), penalty_gradient="explicit").critic_loss(batch)
+        chooses_explicit(Plain(), "explicit")
     layers.choose_kernels("paddle")
-    assert not losses.WassersteinGP(Critic()).penalty_explicit
+    assert not chooses_explicit(Critic())
 
 
 def test_traced_fork_adds_gradients():

@@ -117,7 +117,7 @@ def test_scale():
 
 @pytest.mark.parametrize("function", [F.tanh, lambda x: x.flatten(1), lambda x: x**2, paddle.exp, nn.Linear(3, 1)])
 def test_what_has_no_pullback_is_named_with_the_way_out(function):
-    with pytest.raises(InputError, match=r"Traced(?s:.*)ppsci_gan.networks.traced, or set LOSS.penalty_gradient=autograd"):
+    with pytest.raises(InputError, match=r"Traced(?s:.*)networks.traced, or set LOSS.penalty_gradient=autograd"):
         traced.input_gradient(function, paddle.randn([2, 3]))
 
 

@@ -8,11 +8,12 @@ import pytest
 
 from ppsci_gan import weights
 from ppsci_gan.errors import InputError
+from ppsci_gan.networks import dcgan
 
 
 @pytest.fixture
 def model(load_example):
-    return load_example("dcgan", "model")
+    return dcgan
 
 
 def players(model, size=(8, 8), channels=3, depths=(6, 4), hidden=0, **labels):

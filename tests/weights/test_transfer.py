@@ -6,6 +6,7 @@ import pytest
 
 from ppsci_gan import weights
 from ppsci_gan.errors import InputError
+from ppsci_gan.networks import wgangp
 from ppsci_gan.weights import transfer
 from ppsci_gan.weights.transfer import Transfer
 
@@ -21,7 +22,7 @@ DIS = {
 
 @pytest.fixture
 def model(load_example):
-    return load_example("wgangp", "model")
+    return wgangp
 
 
 @pytest.fixture

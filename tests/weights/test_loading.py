@@ -13,6 +13,7 @@ import warm
 from ppsci_gan import files
 from ppsci_gan import weights
 from ppsci_gan.errors import InputError
+from ppsci_gan.networks import wgangp
 
 
 def linear(inputs=2, outputs=3):
@@ -137,7 +138,7 @@ def test_other_kinds_of_numbers_are_named(tmp_path):
     ],
 )
 def test_the_config_key_that_fits_is_named(load_example, tmp_path, network, made_with, ours, advice):
-    make = getattr(load_example("wgangp", "model"), network)
+    make = getattr(wgangp, network)
     weights.save(make(("noise", "labels"), ("out",), **made_with), tmp_path / "a.pdparams")
     message = refusal(make(("noise", "labels"), ("out",), **ours), tmp_path / "a.pdparams")
     assert message.endswith(f"add {advice}")
@@ -148,10 +149,7 @@ def test_the_config_key_that_fits_is_named(load_example, tmp_path, network, made
 @pytest.mark.parametrize("players", [("Generator", "Discriminator"), ("Discriminator", "Generator")])
 def test_one_players_file_for_the_other_is_no_matter_of_settings(load_example, tmp_path, family, normalize, players):
     settings = {"dim": 4, **({"normalize": normalize} if "Cifar10" in family else {})}
-    given, wanted = (
-        getattr(load_example("wgangp", "model"), family + player)(("a", "b"), ("c", "d"), **settings)
-        for player in players
-    )
+    given, wanted = (getattr(wgangp, family + player)(("a", "b"), ("c", "d"), **settings) for player in players)
     weights.save(given, tmp_path / "a.pdparams")
     message = refusal(wanted, tmp_path / "a.pdparams")
     assert f"does not fit {family}{players[1]}" in message
@@ -176,7 +174,7 @@ def test_what_is_no_weights_file_is_refused(tmp_path, content):
 
 
 def test_arrays_without_axes_are_refused(load_example, tmp_path):
-    generator = load_example("wgangp", "model").WganGpToyGenerator(("noise",), ("out",), dim=4)
+    generator = wgangp.WganGpToyGenerator(("noise",), ("out",), dim=4)
     (tmp_path / "a.pdparams").write_bytes(pickle.dumps({"hidden.0.weight": np.zeros(1)}))
     assert "hidden.0.weight is (1,) in the file, (2, 4) here" in refusal(generator, tmp_path / "a.pdparams")
 
@@ -233,7 +231,7 @@ def test_a_checkpoint_says_which_generator_to_take(checkpoint):
 
 
 def test_publishing_from_the_command_line(checkpoint, tmp_path):
-    command = [warm.python(), "-m", "ppsci_gan.weights.files", checkpoint, str(tmp_path / "shared.safetensors")]
+    command = [warm.python(), "-m", "ppsci_gan.commands.publish", checkpoint, str(tmp_path / "shared.safetensors")]
     subprocess.run(command, check=True, cwd=files.REPOSITORY, timeout=120)
     tensors, state = weights.read_checkpoint(tmp_path / "shared")
     assert {name: value.tolist() for name, value in tensors.items()} == {"generator/w": [2, 2], "critic/w": [3, 3]}

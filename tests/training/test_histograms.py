@@ -6,12 +6,13 @@ import pytest
 from PIL import Image
 
 from ppsci_gan import plots
+from ppsci_gan.networks import dcgan
 from ppsci_gan.training import histograms
 
 
 @pytest.fixture
 def players(load_example):
-    model = load_example("dcgan", "model")
+    model = dcgan
     paddle.seed(0)
     settings = {"image_size": [8, 8], "channels": 1, "label_num": 3, "use_label": True}
     generator = model.DcganGenerator(("noise", "labels"), ("fake_data",), depths=[6, 4], latent_dim=5, **settings)

@@ -1,4 +1,4 @@
-"""``python -m ppsci_gan.metrics``: any generator's images, and the check of an installation."""
+"""``python -m ppsci_gan.commands.score``: any generator's images, and the check of an installation."""
 
 import gzip
 import json
@@ -133,7 +133,7 @@ def test_self_test_wants_a_data_set():
 
 
 def run(*arguments):
-    line = [warm.python(), "-m", "ppsci_gan.metrics", *map(str, arguments)]
+    line = [warm.python(), "-m", "ppsci_gan.commands.score", *map(str, arguments)]
     return subprocess.run(line, check=False, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
 
 

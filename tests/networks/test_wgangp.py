@@ -8,11 +8,15 @@ import pytest
 
 from ppsci_gan import weights
 from ppsci_gan.errors import InputError
+from ppsci_gan.losses import GradientPenalty
+from ppsci_gan.losses import Objective
+from ppsci_gan.losses import gradient_penalty
+from ppsci_gan.networks import wgangp
 
 
 @pytest.fixture
 def model(load_example):
-    return load_example("wgangp", "model")
+    return wgangp
 
 
 def test_docstring_examples(model):
@@ -222,7 +226,7 @@ def critic_of(model, network, settings, dtype):
 def loss_and_gradients(critic, size, dtype, penalty_gradient):
     """Return the whole critic loss on a fixed batch and its gradients by parameter."""
     critic.clear_gradients(set_to_zero=False)
-    objective = losses.WassersteinGP(critic, penalty_gradient=penalty_gradient)
+    objective = Objective(critic, penalty=GradientPenalty(gradient=penalty_gradient))
     real, fake = (paddle.to_tensor(image((3, size), seed, dtype)) for seed in (0, 1))
     paddle.seed(5)
     batch = {"real_data": real, "fake_data": fake, "update": 0}
@@ -286,7 +290,7 @@ def test_penalty_reaches_every_critics_parameters(model, float64, network, size,
     def penalty():
         paddle.seed(5)
         given = {"labels": paddle.arange(3)}
-        return losses.gradient_penalty(lambda x: critic({"data": x, **given})["score"], real, fake)
+        return gradient_penalty(lambda x: critic({"data": x, **given})["score"], real, fake)
 
     penalty().backward()
     directions = [(p, p.numpy(), image(p.shape, 7, "float64")) for p in critic.parameters()]
@@ -316,7 +320,7 @@ def test_biases_that_cancel_out_stay(model, penalty_gradient, batch_size):
     biases = critic.hidden[2].bias, critic.output.bias
     biases[0].set_value(biases[0] + 20)
     start = [bias.numpy() for bias in biases]
-    objective = losses.WassersteinGP(critic, penalty_weight=0.1, penalty_gradient=penalty_gradient)
+    objective = Objective(critic, penalty=GradientPenalty(0.1, gradient=penalty_gradient))
     optimizer = paddle.optimizer.Adam(1e-3, 0.5, 0.9, parameters=critic.parameters())
     for update in range(5):
         real, fake = (paddle.to_tensor(image((batch_size, 2), 2 * update + i)) for i in (0, 1))

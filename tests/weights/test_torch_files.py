@@ -12,7 +12,7 @@ import pytest
 from ppsci_gan.errors import InputError
 from ppsci_gan.weights import torch_files
 
-FIXTURES = Path(__file__).parent / "fixtures" / "scores"
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "scores"
 REFERENCES = runpy.run_path(str(FIXTURES / "make_references.py"))
 FORMATS = ["zip", "legacy"]
 NUMBERS = np.arange(6, dtype="<f4")

@@ -1,0 +1,105 @@
+"""Opening a data set by the name that it has in ``DATA.name``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ppsci_gan.data import faces
+from ppsci_gan.data import images
+from ppsci_gan.data import pyramid
+from ppsci_gan.data.images import Images
+from ppsci_gan.errors import InputError
+
+
+def open_images(
+    name: str,
+    split: str,
+    data_path: str | None = None,
+    *,
+    height: int = 64,
+    num_samples: int = 10_000,
+    seed: int = 0,
+) -> Images:
+    """Open the images of a split.
+
+    Args:
+        name: ``mnist``, ``cifar10``, ``faces`` (drawn) or ``pictures`` (prepared by ``ppsci_gan.data.prepare``).
+        split: ``train`` or ``test``.
+        data_path: Files of the data set, or the folder of prepared pictures; faces need none.
+        height: Of faces and pictures, in pixels; the others have their own.
+        num_samples: Number of faces.
+        seed: Of the faces; those for testing have the next one.
+
+    Raises:
+        InputError: Files are missing or damaged, or pictures were not prepared in this height.
+
+    Examples:
+        >>> from ppsci_gan.data.catalogue import open_images
+        >>> open_images("faces", "train", height=16, num_samples=5).data[:2].shape
+        (2, 3, 16, 16)
+    """
+    if name not in ("faces", "pictures"):
+        return images.data_set(name, data_path, split)
+    levels = open_levels(name, split, data_path, heights=[height], num_samples=num_samples, seed=seed)
+    if height not in levels:
+        raise InputError(f"{data_path} has heights {list(levels)}, not {height} pixels. {pyramid.SOURCE}")
+    return levels[height]
+
+
+def open_levels(
+    name: str,
+    split: str,
+    data_path: str | None = None,
+    *,
+    heights: Sequence[int] = (),
+    num_samples: int = 10_000,
+    seed: int = 0,
+) -> dict[int, Images]:
+    """Open the images of a split at several resolutions.
+
+    Args:
+        name: As for ``open_images``.
+        split: As for ``open_images``.
+        data_path: As for ``open_images``.
+        heights: Of faces, which are drawn in any. Pictures have those that they were prepared in, other data sets their
+            own and its halves, down to 4.
+        num_samples: As for ``open_images``.
+        seed: As for ``open_images``.
+
+    Returns:
+        The images by height.
+
+    Raises:
+        InputError: Files are missing or damaged, or images are no squares of 4, 8, 16, ... pixels.
+
+    Examples:
+        >>> from ppsci_gan.data.catalogue import open_levels
+        >>> list(open_levels("faces", "test", heights=[4, 8], num_samples=5))
+        [4, 8]
+    """
+    if name == "faces":
+        drawn = faces.factors(num_samples, seed + (split == "test"))
+        found = Images(f"drawn faces {split}", None, drawn["hair"])
+        levels = {height: faces.Faces(drawn, height) for height in heights}
+    elif name == "pictures":
+        levels, labels = pyramid.read(data_path, split)
+        found = Images(f"{data_path} {split}", None, labels)
+    else:
+        found = images.data_set(name, data_path, split)
+        levels = pyramid.levels(found.data)
+    return {height: found._replace(data=level) for height, level in levels.items()}
+
+
+def is_available(name: str, data_path: str | None) -> bool:
+    """Whether a data set can be opened without further settings: faces always, others where a path is set.
+
+    Args:
+        name: As for ``open_images``.
+        data_path: As for ``open_images``.
+
+    Examples:
+        >>> from ppsci_gan.data import catalogue
+        >>> catalogue.is_available("faces", None), catalogue.is_available("mnist", None)
+        (True, False)
+    """
+    return name == "faces" or data_path is not None

@@ -1,0 +1,91 @@
+"""Pictures of what a generator makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from ppsci.utils import logger
+
+from ppsci_gan import plots
+from ppsci_gan.data.images import Images
+from ppsci_gan.evaluation.nearest import beside_nearest
+from ppsci_gan.networks import latent
+from ppsci_gan.networks.base import ImageGenerator
+
+ANIMATED = 128  # pixels of an animation's frame
+WALK = {"points": 6, "steps": 12}
+ROWS = 10  # latents in a grid of classes
+
+
+def draw_all(
+    generator: ImageGenerator,
+    generate: Callable[[dict[str, np.ndarray]], np.ndarray],
+    folder: str,
+    num_images: int,
+    seed: int,
+    real: Images | None = None,
+) -> None:
+    """Draw a grid, single images, a walk through the latent space, every class, and the nearest training images.
+
+    Args:
+        generator: The network.
+        generate: Maps the generator's inputs to uint8 images [N, C, H, W].
+        folder: Gets ``samples.png``, ``images/``, ``walk.png`` and ``walk.gif``; of a conditional generator
+            ``classes.png`` and ``classes.gif``; with real images ``nearest.png``.
+        num_images: Of the grid.
+        seed: Of the latents.
+        real: Training images, to show whether the generator has only learnt them by heart.
+    """
+    place = Path(folder)
+    samples = generate(latent.fixed(generator, num_images, seed))
+    save_grid(samples, place / "samples.png")
+    plots.save_images(samples, str(place / "images"))
+    way = latent.walk(generator, **WALK, seed=seed)
+    frames = generate(way)
+    save_grid(frames, place / "walk.png", columns=WALK["steps"])
+    plots.save_animation(plots.enlarged(frames, ANIMATED), str(place / "walk.gif"))
+    if generator.label_num:
+        draw_classes(generator, generate, place, way, seed)
+    more = ""
+    if real is not None:
+        count = min(7, len(real.data))
+        save_grid(beside_nearest(samples[:8], real.data, count), place / "nearest.png", columns=1 + count)
+        more = "; each row of nearest.png begins with a sample, the nearest training images follow"
+    logger.message(f"Pictures: {folder}{more}")
+
+
+def draw_classes(
+    generator: ImageGenerator,
+    generate: Callable[[dict[str, np.ndarray]], np.ndarray],
+    folder: Path,
+    way: dict[str, np.ndarray],
+    seed: int,
+) -> None:
+    """Draw a grid with a latent per row and a class per column, and all classes side by side along a walk.
+
+    Args:
+        generator: A conditional one.
+        generate: As for ``draw_all``.
+        folder: Gets ``classes.png`` and ``classes.gif``.
+        way: The walk, of ``latent.walk``.
+        seed: Of the grid's latents.
+    """
+    classes = generator.label_num
+    rows = generate(latent.every_class(generator, latent.fixed(generator, ROWS, seed)))
+    save_grid(rows, folder / "classes.png", columns=classes)
+    frames = generate(latent.every_class(generator, way))
+    frames = frames.reshape([-1, classes, *frames.shape[1:]]).transpose(0, 2, 3, 1, 4)  # classes beside each other
+    plots.save_animation(frames.reshape([*frames.shape[:3], -1]), str(folder / "classes.gif"))
+
+
+def save_grid(images: np.ndarray, path: str | Path, columns: int | None = None) -> None:
+    """Write a grid of images, small ones enlarged.
+
+    Args:
+        images: uint8 [N, C, H, W].
+        path: The PNG file.
+        columns: Images per row; by default the grid is as square as N allows.
+    """
+    plots.save_image_grid(plots.enlarged(images, plots.SMALLEST_SHOWN), str(path), columns)
