@@ -1,7 +1,8 @@
-"""Finding a file of weights by path or URL."""
+"""Finding a file of weights by path, URL or the name of pretrained ones."""
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import os
 from pathlib import Path
@@ -11,25 +12,49 @@ from urllib.parse import urlparse
 import pooch
 
 from ppsci_gan.errors import InputError
+from ppsci_gan.files import REPOSITORY
 from ppsci_gan.files import cache
 from ppsci_gan.files import locate
 
+_PRETRAINED = "pretrained:"
+
 
 def find(path: os.PathLike | str) -> Path:
-    """Return the file that a path or URL means.
+    """Return the file that a path, a URL or ``pretrained:NAME`` means.
 
     Args:
         path: A path, of which the suffix ``.pdparams`` or ``.safetensors`` may be left out; or a URL, which is
-            downloaded once, into a cache, and checked if it ends in ``#sha256=<hex>``.
+            downloaded once, into a cache, and checked if it ends in ``#sha256=<hex>``; or ``pretrained:`` and the name
+            of a file in the repository's ``pretrained`` folder, without its suffix.
 
     Raises:
         InputError: There is none.
+
+    Examples:
+        >>> from ppsci_gan import weights
+        >>> weights.find("pretrained:wgangp_mnist_quick").name
+        'wgangp_mnist_quick.safetensors'
     """
+    if str(path).startswith(_PRETRAINED):
+        return _find_pretrained(str(path).removeprefix(_PRETRAINED))
     file = _download(str(path)) if str(path).lower().startswith(("http://", "https://")) else Path(path)
     for candidate in (file, Path(f"{file}.pdparams"), Path(f"{file}.safetensors")):
         if locate(candidate).is_file():
             return locate(candidate)
     raise InputError(f"{path}: no such file of weights; check the path.{_neighbours(Path(path))}")
+
+
+def _find_pretrained(name: str) -> Path:
+    files = {file.stem: file for file in sorted((REPOSITORY / "pretrained").glob("*.safetensors"))}
+    if not files:
+        raise InputError(
+            f"{_PRETRAINED}{name}: pretrained weights come with the repository, and {REPOSITORY} has none. "
+            "Run in a clone of the repository, or give the file's path or URL."
+        )
+    if name not in files:
+        closest_first = difflib.get_close_matches(name, files, n=len(files), cutoff=0)
+        raise InputError(f"{_PRETRAINED}{name}: no such pretrained weights. There are: {', '.join(closest_first)}.")
+    return files[name]
 
 
 def _neighbours(path: Path) -> str:
