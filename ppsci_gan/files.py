@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import platformdirs
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
@@ -38,17 +40,20 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def cache(kind: str) -> Path:
-    """Return the folder for what can be fetched or computed again, below ``$XDG_CACHE_HOME`` or ``~/.cache``.
+    """Return the folder for what can be fetched or computed again, where the system keeps such files.
+
+    That is below an absolute ``$XDG_CACHE_HOME`` or ``~/.cache`` on Linux, ``~/Library/Caches`` on macOS and
+    ``%LOCALAPPDATA%`` on Windows.
 
     Args:
         kind: Such as ``weights``.
 
     Examples:
         >>> from ppsci_gan.files import cache
-        >>> cache("weights").parts[-2:]
-        ('ppsci_gan', 'weights')
+        >>> cache("weights").name
+        'weights'
     """
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "ppsci_gan" / kind
+    return platformdirs.user_cache_path("ppsci_gan", appauthor=False) / kind
 
 
 def locate(path: str | os.PathLike) -> Path:

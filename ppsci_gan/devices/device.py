@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import joblib
 import paddle
 from ppsci.utils import logger
 
@@ -151,18 +152,14 @@ def has_kernel(name: str) -> bool:
 def usable_cores() -> int:
     """Return how many CPU cores this process may use: its affinity, cut by the container's quota.
 
+    A quota of one and a half cores counts as two: two threads use it up, one would leave a third of it.
+
     Examples:
         >>> from ppsci_gan.devices import device
         >>> device.usable_cores() >= 1
         True
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = Path("/sys/fs/cgroup/cpu.max")
-    if quota.is_file():
-        limit, period = quota.read_text().split()
-        if limit != "max":
-            cores = min(cores, max(1, int(limit) // int(period)))
-    return cores
+    return joblib.cpu_count()
 
 
 def tune_cpu() -> None:

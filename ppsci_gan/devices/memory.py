@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-import resource
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import paddle
+import psutil
 
 from ppsci_gan.errors import InputError
 
@@ -36,8 +36,18 @@ def peak_mb() -> int:
         True
     """
     if paddle.device.get_device() == "cpu":
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        return _peak_of_process() >> 20
     return paddle.device.max_memory_allocated() >> 20
+
+
+def _peak_of_process() -> int:
+    """Return the most memory that this process has had at a time, in bytes."""
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset
+    import resource  # not above: Windows has no such module, and elsewhere psutil does not know the peak
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts in bytes, the others in KiB
 
 
 def total_mb() -> int | None:
@@ -50,7 +60,7 @@ def total_mb() -> int | None:
     """
     name = paddle.device.get_device()
     if name == "cpu":
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+        return psutil.virtual_memory().total >> 20
     if name.startswith("gpu"):
         return paddle.device.cuda.get_device_properties(name).total_memory >> 20
     return None

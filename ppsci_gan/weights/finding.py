@@ -1,36 +1,60 @@
-"""Finding a file of weights by path or URL."""
+"""Finding a file of weights by path, URL or the name of pretrained ones."""
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import os
 from pathlib import Path
 from urllib.parse import urldefrag
 from urllib.parse import urlparse
 
-import requests
-from tqdm import tqdm
+import pooch
 
 from ppsci_gan.errors import InputError
-from ppsci_gan.files import atomic
+from ppsci_gan.files import REPOSITORY
 from ppsci_gan.files import cache
 from ppsci_gan.files import locate
 
+_PRETRAINED = "pretrained:"
+
 
 def find(path: os.PathLike | str) -> Path:
-    """Return the file that a path or URL means; a URL is downloaded once, into a cache.
+    """Return the file that a path, a URL or ``pretrained:NAME`` means.
 
     Args:
-        path: The suffix ``.pdparams`` or ``.safetensors`` may be left out.
+        path: A path, of which the suffix ``.pdparams`` or ``.safetensors`` may be left out; or a URL, which is
+            downloaded once, into a cache, and checked if it ends in ``#sha256=<hex>``; or ``pretrained:`` and the name
+            of a file in the repository's ``pretrained`` folder, without its suffix.
 
     Raises:
         InputError: There is none.
+
+    Examples:
+        >>> from ppsci_gan import weights
+        >>> weights.find("pretrained:wgangp_mnist_quick").name
+        'wgangp_mnist_quick.safetensors'
     """
+    if str(path).startswith(_PRETRAINED):
+        return _find_pretrained(str(path).removeprefix(_PRETRAINED))
     file = _download(str(path)) if str(path).lower().startswith(("http://", "https://")) else Path(path)
     for candidate in (file, Path(f"{file}.pdparams"), Path(f"{file}.safetensors")):
         if locate(candidate).is_file():
             return locate(candidate)
     raise InputError(f"{path}: no such file of weights; check the path.{_neighbours(Path(path))}")
+
+
+def _find_pretrained(name: str) -> Path:
+    files = {file.stem: file for file in sorted((REPOSITORY / "pretrained").glob("*.safetensors"))}
+    if not files:
+        raise InputError(
+            f"{_PRETRAINED}{name}: pretrained weights come with the repository, and {REPOSITORY} has none. "
+            "Run in a clone of the repository, or give the file's path or URL."
+        )
+    if name not in files:
+        closest_first = difflib.get_close_matches(name, files, n=len(files), cutoff=0)
+        raise InputError(f"{_PRETRAINED}{name}: no such pretrained weights. There are: {', '.join(closest_first)}.")
+    return files[name]
 
 
 def _neighbours(path: Path) -> str:
@@ -44,36 +68,21 @@ def _neighbours(path: Path) -> str:
 def _download(url: str) -> Path:
     try:
         address, fragment = urldefrag(url)
-        name = Path(urlparse(address).path).name
+        name = Path(urlparse(address).path).name or "weights"
     except ValueError as error:
-        raise InputError(f"{url}: not a URL ({error}).") from error
+        raise InputError(f"{url}: not a URL ({error}); write it as https://host/path/of/file.") from error
     # The address in the name keeps files of the same name from different places apart.
-    file = cache("weights") / hashlib.sha256(address.encode()).hexdigest()[:12] / name
-    if not file.is_file():
-        _fetch(address, file)
-    expected = fragment.removeprefix("sha256=").lower()
-    if expected and hashlib.sha256(file.read_bytes()).hexdigest() != expected:
-        file.unlink()
-        raise InputError(f"{address}: the file's SHA-256 is not {expected}. It was deleted; check the URL.")
-    return file
-
-
-def _fetch(address: str, file: Path) -> None:
+    folder = cache("weights") / hashlib.sha256(address.encode()).hexdigest()[:12]
+    checksum = f"sha256:{fragment.removeprefix('sha256=')}" if fragment else None
+    source = pooch.create(folder, base_url="", registry={name: checksum}, urls={name: address}, retry_if_failed=2)
+    # Not compressed on the way, so that the announced length, by which the bar goes, is the file's.
+    plain = {"Accept-Encoding": "identity"}
+    downloader = pooch.HTTPDownloader(progressbar=True, chunk_size=1 << 16, headers=plain)
     try:
-        # Not compressed on the way, so that the announced length is the file's.
-        plain = {"Accept-Encoding": "identity"}
-        with requests.get(address, headers=plain, stream=True, timeout=30) as response, atomic(file) as temporary:
-            response.raise_for_status()
-            size = int(response.headers.get("content-length", 0))
-            with (
-                temporary.open("wb") as out,
-                tqdm(total=size or None, unit="B", unit_scale=True, desc=file.name) as bar,
-            ):
-                for chunk in response.iter_content(1 << 20):
-                    bar.update(out.write(chunk))
-            if size and temporary.stat().st_size != size:
-                raise InputError(f"{address}: {temporary.stat().st_size} of {size} bytes arrived; try again.")
-    except requests.RequestException as error:
+        return Path(source.fetch(name, downloader=downloader))
+    except (OSError, ValueError) as error:  # requests' errors are OSErrors, a wrong checksum is a ValueError
+        (folder / name).unlink(missing_ok=True)  # if it was there, it does not have this checksum
         raise InputError(
-            f"{address}: cannot be downloaded ({error}). Fetch it another way and give its path."
+            f"{address}: cannot be downloaded: {str(error).rstrip('.')}. "
+            "Check the URL, or fetch the file another way and give its path."
         ) from error

@@ -1,5 +1,6 @@
 """Choosing a device, and the CPU's settings."""
 
+import os
 import platform
 import subprocess
 import sys
@@ -120,27 +121,41 @@ def system_file(tmp_path, monkeypatch):
     return write
 
 
+@pytest.fixture
+def quota(tmp_path, monkeypatch):
+    """``quota(text)`` makes the process one of a container with this ``cpu.max``, on a machine of eight cores."""
+
+    def write(text):
+        (tmp_path / "cpu.max").write_text(text)
+        found = {"/sys/fs/cgroup/cpu.max": tmp_path / "cpu.max"}
+        read, exists = open, os.path.exists
+        monkeypatch.setattr("builtins.open", lambda file, *args, **kwargs: read(found.get(file, file), *args, **kwargs))
+        monkeypatch.setattr(os.path, "exists", lambda file: file in found or exists(file))
+        monkeypatch.setattr(os, "cpu_count", lambda: 8)
+        monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+
+    return write
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="containers' quotas are Linux's")
 @pytest.mark.parametrize(
-    ("quota", "cores"),
+    ("text", "cores"),
     [
-        (None, 8),
         ("max 100000\n", 8),
         ("200000 100000\n", 2),
-        ("150000 100000\n", 1),
+        ("150000 100000\n", 2),
         ("50000 100000\n", 1),
         ("1600000 100000\n", 8),
     ],
 )
-def test_usable_cores_are_the_affinity_cut_by_the_quota(monkeypatch, system_file, quota, cores):
-    monkeypatch.setattr(device.os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
-    system_file(quota)
+def test_usable_cores_are_cut_by_the_quota(quota, text, cores):
+    quota(text)
     assert device.usable_cores() == cores
 
 
-def test_usable_cores_where_there_is_no_affinity(monkeypatch, system_file):
-    monkeypatch.delattr(device.os, "sched_getaffinity", raising=False)
-    monkeypatch.setattr(device.os, "cpu_count", lambda: 3)
-    system_file(None)
+def test_usable_cores_are_those_of_the_affinity(quota, monkeypatch):
+    quota("max 100000\n")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {1, 5, 7}, raising=False)
     assert device.usable_cores() == 3
 
 
