@@ -45,8 +45,8 @@ def batch(workload: Workload, solver: AdversarialSolver, layout: str) -> tuple[t
         solver: Has the data.
         layout: One of ``LAYOUTS``.
     """
-    name = next(iter(solver.order))
-    outputs, labels, _ = solver._load_batch(name, next(solver.order[name]))
+    phase = next(phase for phase in solver.phases if phase.dataset is not None)
+    outputs, labels = phase.read(next(solver.order[phase.name]))
     real = samples(workload, outputs["real_data"])
     if real.dim() == 4:
         real = real.to(memory_format=LAYOUTS[layout])
@@ -95,9 +95,10 @@ def trainer(
 def compute_losses(workload: Workload, cfg: DictConfig):
     """Return the losses that a configuration asks for."""
     given = OmegaConf.to_container(cfg.LOSS, resolve=True)
-    if workload.peer == "dcgan":
+    if given["objective"] != "wasserstein":
         return losses.Adversarial(given["objective"], given["real_target"])
-    given.pop("penalty_gradient")
+    for key in ("objective", "real_target", "instance_noise", "penalty_gradient"):
+        given.pop(key)
     return losses.WassersteinGP(**given)
 
 

@@ -123,7 +123,7 @@ class BareLoop:
         self.generator = solver.generator
         self.phases = solver.stages[0].phases
         order = {name: next(order) for name, order in solver.order.items()}
-        self.batches = {phase.name: solver._load_batch(phase.name, order.get(phase.name)) for phase in self.phases}
+        self.batches = {phase.name: phase.read(order.get(phase.name)) for phase in self.phases}
         self.updates = {phase.name: 0 for phase in self.phases}
 
     def run(self, iterations: int) -> None:
@@ -134,7 +134,7 @@ class BareLoop:
         float(loss)
 
     def _update(self, phase) -> paddle.Tensor:
-        outputs, labels, weights = self.batches[phase.name]
+        outputs, labels = self.batches[phase.name]
         inputs = latent.sample(self.generator, phase.batch_size, labels.get("labels"))
         others = [value for value in self._others(phase) if not value.stop_gradient]
         for value in others:
@@ -142,7 +142,7 @@ class BareLoop:
         with paddle.set_grad_enabled(phase.player is self.generator):
             generated = self.generator(inputs)
         labels = {**labels, **{key: value for key, value in inputs.items() if key == "labels"}}
-        loss = phase.loss({**outputs, **generated, "update": self.updates[phase.name]}, labels, weights)["loss"]
+        loss = phase.loss({**outputs, **generated, "update": self.updates[phase.name]}, labels)["loss"]
         loss.backward()
         phase.optimizer.step()
         phase.optimizer.clear_grad(set_to_zero=False)

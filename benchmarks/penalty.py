@@ -54,7 +54,7 @@ def measure(data: DataSets, options: Namespace) -> dict:
     for name in WITH_PENALTY:
         workload = named(name)
         solver = build_solver(workload, configuration(workload, data, asked(workload, options)))
-        real = solver._load_batch("critic", next(solver.order["critic"]))[0]["real_data"]
+        real = solver.phases[0].read(next(solver.order["critic"]))[0]["real_data"]
         contestants = [Penalty(solver.players["critic"], real, explicit) for explicit in (True, False)]
         times = alternate(contestants, options.rounds, least=0.0 if options.small else 0.2)
         medians = {way: statistics.median(values) for way, values in times.items()}

@@ -59,7 +59,7 @@ def train(cfg: DictConfig):
     weights.load(critic, cfg.TRAIN.pretrained_dis_model_path, "MODEL.dis_net", "critic", may_differ)
 
     # --8<-- [start:data]
-    real, held_out = (read(cfg, generator, split) for split in ("train", "test"))
+    real = read(cfg, generator, "train")
     dataset = NamedArrayDataset({"data": real.data}, {"labels": real.labels} if generator.label_num else {})
     shown = cfg.TRAIN.batch_size * cfg.TRAIN.n_critic * cfg.TRAIN.update_freq  # in an iteration
     cfg.TRAIN.iters_per_epoch = cfg.TRAIN.iters_per_epoch or batches.count_iterations(len(real.data), shown)
@@ -83,7 +83,7 @@ def train(cfg: DictConfig):
     # --8<-- [start:solver]
     first = slice(cfg.VIS.num_images)
     some = real._replace(data=real.data[first], labels=None if real.labels is None else real.labels[first])
-    evaluation = GeneratorEvaluation(cfg, generator, real, held_out)
+    evaluation = GeneratorEvaluation(cfg, generator, real, lambda: read(cfg, generator, "test"))
     solver = AdversarialSolver(
         generator,
         phases,
@@ -123,10 +123,9 @@ def load_generator(cfg: DictConfig, path: str) -> DcganGenerator:
 # --8<-- [start:evaluate]
 def evaluate(cfg: DictConfig):
     generator = load_generator(cfg, cfg.EVAL.pretrained_gen_model_path)
-    real = held_out = None
-    if catalogue.is_available(cfg.DATA.name, cfg.DATA.data_path):
-        real, held_out = (read(cfg, generator, split) for split in ("train", "test"))
-    GeneratorEvaluation(cfg, generator, real, held_out).run()
+    has_data = catalogue.is_available(cfg.DATA.name, cfg.DATA.data_path)
+    real = read(cfg, generator, "train") if has_data else None
+    GeneratorEvaluation(cfg, generator, real, lambda: read(cfg, generator, "test")).run()
 
 
 # --8<-- [end:evaluate]

@@ -50,12 +50,15 @@ def read_levels(cfg: DictConfig, generator: PganGenerator, split: str) -> dict[i
 # --8<-- [end:levels]
 
 
-def evaluate_at(
-    cfg: DictConfig, generator: PganGenerator, resolution: int, levels: dict[str, dict[int, Images]]
-) -> GeneratorEvaluation:
+def evaluate_at(cfg: DictConfig, generator: PganGenerator, resolution: int, real: Images | None) -> GeneratorEvaluation:
     """Return the evaluation at a resolution; images of a generator that is not that large yet are enlarged."""
-    pair = (levels[split].get(resolution) for split in ("train", "test"))
-    return GeneratorEvaluation(cfg, generator, *pair, finish=lambda samples: plots.enlarged(samples, resolution))
+    return GeneratorEvaluation(
+        cfg,
+        generator,
+        real,
+        lambda: read_levels(cfg, generator, "test")[resolution],
+        finish=lambda samples: plots.enlarged(samples, resolution),
+    )
 
 
 def select_stages(cfg: DictConfig, possible: list[int], levels: dict[int, Images]) -> list[DictConfig]:
@@ -88,8 +91,9 @@ def train(cfg: DictConfig):
     weights.load(critic, cfg.TRAIN.pretrained_dis_model_path, "MODEL.dis_net", "critic")
 
     # --8<-- [start:data]
-    levels = {split: read_levels(cfg, generator, split) for split in ("train", "test")}
-    plan = select_stages(cfg, generator.resolutions, levels["train"])
+    levels = read_levels(cfg, generator, "train")
+    plan = select_stages(cfg, generator.resolutions, levels)
+    finest = plan[-1].resolution
 
     def to_floats(batch):
         real = batches.to_floats(batch["data"])
@@ -110,7 +114,7 @@ def train(cfg: DictConfig):
     objective = Objective.from_settings(critic, **cfg.LOSS)
 
     def build_stage(given: DictConfig) -> Stage:
-        real, size, n_critic = levels["train"][given.resolution], given.batch_size, cfg.TRAIN.n_critic
+        real, size, n_critic = levels[given.resolution], given.batch_size, cfg.TRAIN.n_critic
         dataset = NamedArrayDataset({"data": real.data}, {"labels": real.labels} if generator.label_num else {})
         phases = [
             Phase("critic", critic, optimizer_dis, objective.critic_loss, size, n_critic, dataset, to_floats),
@@ -138,12 +142,12 @@ def train(cfg: DictConfig):
 
     # --8<-- [start:solver]
     cfg.TRAIN.epochs = ceil(sum(stage.iterations for stage in stages) / cfg.TRAIN.iters_per_epoch)
-    evaluation = evaluate_at(cfg, generator, plan[-1].resolution, levels)
+    evaluation = evaluate_at(cfg, generator, finest, levels[finest])
     solver = AdversarialSolver(generator, stages=stages, **evaluation.while_training(), cfg=cfg)
     solver.train()
     # --8<-- [end:solver]
     if ranks.is_first():
-        draw_growth([stage.name for stage in stages], plan[-1].resolution, cfg)
+        draw_growth([stage.name for stage in stages], finest, cfg)
 
 
 # --8<-- [start:growth]
@@ -177,13 +181,14 @@ def load_generator(cfg: DictConfig, path: str) -> PganGenerator:
 # --8<-- [start:evaluate]
 def evaluate(cfg: DictConfig):
     generator = load_generator(cfg, cfg.EVAL.pretrained_gen_model_path)
-    resolution, levels = generator.resolution, {"train": {}, "test": {}}
+    resolution, real = generator.resolution, None
     if catalogue.is_available(cfg.DATA.name, cfg.DATA.data_path):
-        levels = {split: read_levels(cfg, generator, split) for split in levels}
-        if resolution not in levels["train"]:
-            most = max(levels["train"])
+        levels = read_levels(cfg, generator, "train")
+        if resolution not in levels:
+            most = max(levels)
             raise InputError(f"The generator makes images of {resolution} pixels; the real ones have {most} at most.")
-    evaluate_at(cfg, generator, resolution, levels).run()
+        real = levels[resolution]
+    evaluate_at(cfg, generator, resolution, real).run()
 
 
 # --8<-- [end:evaluate]

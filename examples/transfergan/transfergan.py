@@ -106,7 +106,7 @@ def train(cfg: DictConfig):
     # --8<-- [end:model]
 
     # --8<-- [start:target]
-    real, held_out = (read(cfg, generator, split) for split in ("train", "test"))
+    real = read(cfg, generator, "train")
     fit = build_fit(generator, real)
     shown = target.some(real, cfg.DATA.num_images, cfg.seed)
     dataset = NamedArrayDataset({"data": fit(shown.data)}, {"labels": shown.labels} if generator.label_num else {})
@@ -133,7 +133,7 @@ def train(cfg: DictConfig):
 
     # --8<-- [start:solver]
     # Compared with the whole target domain, of which the training sees DATA.num_images.
-    evaluation = GeneratorEvaluation(cfg, generator, real, held_out, fit.back)
+    evaluation = GeneratorEvaluation(cfg, generator, real, lambda: read(cfg, generator, "test"), fit.back)
     solver = AdversarialSolver(generator, phases, **evaluation.while_training(), cfg=cfg)
     if average and cfg.TRAIN.checkpoint_path is None:
         solver.ema_model.start_from(average)
@@ -149,14 +149,14 @@ def load_generator(cfg: DictConfig, path: str) -> WganGpCifar10Generator:
 def evaluate(cfg: DictConfig):
     generator = load_generator(cfg, cfg.EVAL.pretrained_gen_model_path)
     if not catalogue.is_available(cfg.DATA.name, cfg.DATA.data_path):
-        GeneratorEvaluation(cfg, generator, None, None).run()
+        GeneratorEvaluation(cfg, generator).run()
         return
-    real, held_out = (read(cfg, generator, split) for split in ("train", "test"))
+    real = read(cfg, generator, "train")
     fit = build_fit(generator, real)
     shown = target.some(real, cfg.DATA.num_images, cfg.seed)
     # A small set is soon known by heart: a generator that copies shows beside the images that it was trained on.
     known = shown._replace(data=fit(shown.data))
-    GeneratorEvaluation(cfg, generator, real, held_out, fit.back).run(known)
+    GeneratorEvaluation(cfg, generator, real, lambda: read(cfg, generator, "test"), fit.back).run(known)
 
 
 # --8<-- [end:evaluate]

@@ -13,6 +13,7 @@ from ppsci_gan import cli
 from ppsci_gan import plots
 from ppsci_gan import weights
 from ppsci_gan.data import images
+from ppsci_gan.data.images import Images
 from ppsci_gan.evaluation import GeneratorEvaluation
 from ppsci_gan.export import GeneratorPredictor
 from ppsci_gan.losses import Objective
@@ -23,9 +24,13 @@ from ppsci_gan.training import Phase
 from ppsci_gan.training.optimizers import adam
 
 
+def read(cfg: DictConfig, split: str) -> Images:
+    return images.data_set("mnist", cfg.DATA.data_path, split)
+
+
 def train(cfg: DictConfig):
     # --8<-- [start:data]
-    real, held_out = (images.data_set("mnist", cfg.DATA.data_path, split) for split in ("train", "test"))
+    real = read(cfg, "train")
     dataset = NamedArrayDataset({"data": real.data}, {})
 
     def to_floats(batch):
@@ -57,7 +62,7 @@ def train(cfg: DictConfig):
     # --8<-- [end:phases]
 
     # --8<-- [start:solver]
-    evaluation = GeneratorEvaluation(cfg, generator, real, held_out)
+    evaluation = GeneratorEvaluation(cfg, generator, real, lambda: read(cfg, "test"))
     solver = AdversarialSolver(generator, phases, **evaluation.while_training(), cfg=cfg)
     solver.train()
     # --8<-- [end:solver]
@@ -69,11 +74,9 @@ def load_generator(cfg: DictConfig, path: str) -> WganGpMnistGenerator:
 
 # --8<-- [start:evaluate]
 def evaluate(cfg: DictConfig):
-    real = held_out = None
-    if cfg.DATA.data_path is not None:
-        real, held_out = (images.data_set("mnist", cfg.DATA.data_path, split) for split in ("train", "test"))
     generator = load_generator(cfg, cfg.EVAL.pretrained_gen_model_path)
-    GeneratorEvaluation(cfg, generator, real, held_out).run()
+    real = read(cfg, "train") if cfg.DATA.data_path else None
+    GeneratorEvaluation(cfg, generator, real, lambda: read(cfg, "test")).run()
 
 
 # --8<-- [end:evaluate]

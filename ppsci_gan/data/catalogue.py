@@ -42,7 +42,10 @@ def open_images(
         return images.data_set(name, data_path, split)
     levels = open_levels(name, split, data_path, heights=[height], num_samples=num_samples, seed=seed)
     if height not in levels:
-        raise InputError(f"{data_path} has heights {list(levels)}, not {height} pixels. {pyramid.SOURCE}")
+        raise InputError(
+            f"{data_path} has heights {list(levels)}, not the {height} pixels of MODEL.gen_net: choose networks, or "
+            f"weights, of such a height, or another folder. {pyramid.SOURCE}"
+        )
     return levels[height]
 
 

@@ -25,7 +25,7 @@ class GeneratorEvaluation:
             ``TRAIN.scores``, ``TRAIN.best_score``, ``seed`` and ``output_dir``.
         generator: The network.
         real: Images to compare with; None leaves out the scores that need them.
-        held_out: Other real images, which get the same scores.
+        open_held_out: Opens other real images, which get the same scores.
         finish: Maps generated values [N, ...] to those of images like the real ones, such as of another size.
 
     Examples:
@@ -36,14 +36,14 @@ class GeneratorEvaluation:
         self,
         cfg: DictConfig,
         generator: ImageGenerator,
-        real: Images | None,
-        held_out: Images | None,
+        real: Images | None = None,
+        open_held_out: Callable[[], Images | None] = lambda: None,
         finish: Callable[[np.ndarray], np.ndarray] = lambda samples: samples,
     ):
         self.cfg = cfg
         self.generator = generator
         self.real = real
-        self.held_out = held_out
+        self.open_held_out = open_held_out
         self.finish = finish
 
     def while_training(self) -> dict[str, Any]:
@@ -80,7 +80,7 @@ class GeneratorEvaluation:
             num_samples,
             Protocol(splits=self.cfg.EVAL.splits, subset_size=self.cfg.EVAL.subset_size),
             _in_memory(self.real),
-            _in_memory(self.held_out),
+            _in_memory(self.real and self.open_held_out()),
             self.cfg.EVAL.inception.weights,
             self.cfg.EVAL.classifier.weights,
         )

@@ -85,7 +85,7 @@ def sample_norm(x: Tensor) -> Tensor:
 
     Examples:
         >>> import paddle
-        >>> from ppsci_gan.losses import sample_norm
+        >>> from ppsci_gan.losses.penalty import sample_norm
         >>> sample_norm(paddle.to_tensor([[3.0, 4.0], [0.0, 0.0]])).tolist()
         [5.0, 0.0]
     """

@@ -84,7 +84,7 @@ def test_classes_are_those_of_the_folders(prepared):
 
 def test_nothing_prepared_is_said_with_what_to_do(tmp_path):
     for path in (None, tmp_path / "absent"):
-        with pytest.raises(InputError, match=r"python -m ppsci_gan\.data\.prepare"):
+        with pytest.raises(InputError, match=r"python -m ppsci_gan\.commands\.prepare"):
             pyramid.read(path, "train")
     (tmp_path / "some.partial").mkdir()
     with pytest.raises(InputError, match="not finished: run it again, it goes on"):

@@ -173,3 +173,28 @@ def test_titles_and_directions_are_of_scores_that_exist():
     assert {name.split(".")[1] for name in scoring.TITLES} <= keys
     assert scoring.higher_is_better("inception.score")
     assert not scoring.higher_is_better("pixels.ms_ssim")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "data", "expected"),
+    [
+        ("points.mode_distance", "8gaussians", ("points.mode_distance", False)),
+        ("points.mode_distance", "swissroll", ("points.sliced_wasserstein", False)),
+        ("points.high_quality", "8gaussians", ("points.high_quality", True)),
+        ("points.coverage", "swissroll", ("points.coverage", True)),
+    ],
+)
+def test_the_points_best_score(wanted, data, expected):
+    assert scoring.choose_point_score(wanted, data, has_modes=data != "swissroll") == expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "data", "message"),
+    [
+        ("points.spread", "8gaussians", "best_score=points.spread .* of DATA.name=8gaussians: points.modes, "),
+        ("points.modes", "swissroll", "points.modes is not .*swissroll: points.coverage, points.sliced_wasser"),
+    ],
+)
+def test_scores_that_points_do_not_have_are_refused(wanted, data, message):
+    with pytest.raises(InputError, match=message):
+        scoring.choose_point_score(wanted, data, has_modes=data != "swissroll")

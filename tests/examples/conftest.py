@@ -11,7 +11,6 @@ import paddle
 import pytest
 from hydra import compose
 from hydra import initialize_config_dir
-from ppsci.utils import logger
 
 from ppsci_gan.files import REPOSITORY
 from ppsci_gan.training.solver import AdversarialSolver
@@ -34,12 +33,6 @@ def data(tmp_path_factory):
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     return {"mnist": folder / "mnist.pkl.gz", "cifar10": folder / "cifar-10-python.tar.gz"}
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _initialised_logger():
-    """The first message sets ppsci's logger up, and only after that is it captured."""
-    logger.info("")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from examples.test_wgangp_devices import ON_CPU
 from examples.test_wgangp_devices import assert_equal
 from examples.test_wgangp_devices import checkpoint
 from examples.test_wgangp_devices import run
-from test_distributed import launch
+from ranks import launch
 
 LABELS = [
     "MODEL.gen_net.use_label=true",
@@ -73,7 +73,7 @@ def test_two_ranks_of_cards_do_what_two_ranks_on_the_cpu_do(npu, tmp_path):
         run(environment, *command, "TRAIN.batch_size=4", latest)
     (found, state), (expected, _) = (checkpoint(tmp_path / place) for place in ("npu", "cpu"))
     assert state["iteration"] == 6
-    assert state["data"] == {"discriminator": [1, 24]}
+    assert state["data"] == {"critic": [1, 24]}
     assert_equal(found, expected)
     assert all(np.isfinite(value).all() for value in found.values())
     assert len(list((tmp_path / "npu" / "histograms").iterdir())) == 2

@@ -11,8 +11,8 @@ from examples.test_wgangp_devices import ON_CPU
 from examples.test_wgangp_devices import assert_equal
 from examples.test_wgangp_devices import checkpoint
 from examples.test_wgangp_devices import run
-from test_distributed import RANKS
-from test_distributed import launch
+from ranks import RANKS
+from ranks import launch
 
 STEPS = RANKS / "steps.py"
 EXPLICIT = "LOSS.penalty_gradient=explicit"  # what the card chooses by itself

@@ -14,7 +14,7 @@ from examples.test_wgangp_devices import ON_CPU
 from examples.test_wgangp_devices import assert_equal
 from examples.test_wgangp_devices import checkpoint
 from examples.test_wgangp_devices import run
-from test_distributed import launch
+from ranks import launch
 
 SMALL = [setting for setting in TINY if not setting.startswith("device")] + FACES + HAIR + ["CPU.convolution=paddle"]
 KNOBS = [

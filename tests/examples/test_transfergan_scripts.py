@@ -112,7 +112,7 @@ def test_scratch_then_transfer_to_some_classes(run, source):
     assert record["protocol"]["real"] == "drawn faces train, classes [3, 1]"  # not only the six that are trained on
     assert len(names_in(evaluated / "images")) == 5
     with Image.open(evaluated / "nearest.png") as picture:
-        assert picture.size == (7 * 34 + 2, 5 * 34 + 2)  # a sample, and the six training images
+        assert picture.size == (7 * 66 + 2, 5 * 66 + 2)  # a sample, and the six training images
     with Image.open(evaluated / "walk.gif") as walk:
         assert walk.n_frames == 72
 

@@ -9,8 +9,8 @@ import numpy as np
 import paddle
 import pytest
 import warm
-from test_distributed import RANKS
-from test_distributed import launch
+from ranks import RANKS
+from ranks import launch
 
 from ppsci_gan import weights
 from ppsci_gan.files import REPOSITORY

@@ -45,6 +45,7 @@ IMAGES = [
     "TRAIN.lr_scheduler_gen.learning_rate=0.02",  # so that a few iterations show
     "TRAIN.eval_freq=1",
     "TRAIN.num_eval_samples=8",
+    f"EVAL.num_images={FIXED}",
     "EVAL.splits=2",
     "EVAL.subset_size=4",
 ]
@@ -180,23 +181,6 @@ def test_toy(run, name):
             assert scores[f"points.{key}"]["value"] == pytest.approx(mean, abs=1e-3)  # they are rounded
 
 
-def test_the_toys_best_score(load_example):
-    script = load_example("wgangp", "wgangp_toy")
-
-    def best(*overrides):
-        with initialize_config_dir(str(REPOSITORY / "conf"), version_base=None):
-            return script.best_score(compose("wgangp_toy", [*overrides]))
-
-    assert best() == ("points.mode_distance", False)
-    assert best("DATA.name=swissroll") == ("points.sliced_wasserstein", False)
-    assert best("TRAIN.best_score=points.high_quality") == ("points.high_quality", True)
-    assert best("DATA.name=swissroll", "TRAIN.best_score=points.coverage") == ("points.coverage", True)
-    with pytest.raises(InputError, match="best_score=points.spread .* of DATA.name=8gaussians: points.modes, "):
-        best("TRAIN.best_score=points.spread")
-    with pytest.raises(InputError, match="points.modes is not .*swissroll: points.coverage, points.sliced_wasser"):
-        best("DATA.name=swissroll", "TRAIN.best_score=points.modes")
-
-
 # MS-SSIM within a class needs two images of each, more than the tests' data have.
 FAMILIES = "[score,frechet_distance,kernel_distance,precision_recall,density_coverage,sliced_wasserstein]"
 CONDITIONAL = [f"EVAL.scores={FAMILIES}"]
@@ -217,7 +201,7 @@ IMAGE_RUNS = {
 def test_images(run, data, case):
     name, settings = IMAGE_RUNS[case]
     mode, side = ("L", 28) if name == "mnist" else ("RGB", 32)
-    grid = 3 * side + 4 * 2  # nine images, and lines of two pixels
+    grid = 3 * side * (64 // side) + 4 * 2  # nine images, enlarged, and lines of two pixels
     overrides = [*IMAGES, f"DATA.data_path={data[name]}", *settings]
     everything = run_everything(run, name, overrides, (mode, (grid, grid)), average=set(AVERAGE) <= set(settings))
     check_images(*everything, mode, side)
@@ -225,12 +209,10 @@ def test_images(run, data, case):
 
 def check_images(script, cfg, inferred, weights_path, mode, side):
     """What the exported generator drew is what the trained one draws from the same latent."""
-    build = getattr(script, "build_generator", lambda cfg: script.WganGpMnistGenerator(**cfg.MODEL.gen_net))
-    generator = build(cfg)
-    weights.load(generator, str(weights_path), "MODEL.gen_net", "generator")
+    generator = script.load_generator(cfg, str(weights_path))
     generator.eval()
     inputs = latent.fixed(generator, NUM_IMAGES, cfg.seed)
-    expected = script.to_images(
+    expected = generator.to_images(
         generator({key: paddle.to_tensor(value) for key, value in inputs.items()})["fake_data"].numpy()
     )
     for number, image in enumerate(expected):
@@ -245,7 +227,7 @@ def test_evaluation_without_data_gives_the_scores_that_need_none(run, data):
     _, _, trained = run("mnist", "train", [*IMAGES, f"DATA.data_path={data['mnist']}"])
     weights_path = f"EVAL.pretrained_gen_model_path={trained}/checkpoints/latest"
     _, _, evaluated = run("mnist", "evaluate", [*IMAGES, weights_path])
-    assert size_of(evaluated / "samples.png") == ("L", (92, 92))
+    assert size_of(evaluated / "samples.png") == ("L", (176, 176))
     scores = json.loads((evaluated / "scores.json").read_text())
     assert set(scores) == {"classifier.score", "pixels.ms_ssim"}
     assert all("real" not in score for score in scores.values())

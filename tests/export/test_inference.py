@@ -13,6 +13,7 @@ from ppsci_gan.errors import InputError
 from ppsci_gan.export import inference
 from ppsci_gan.files import REPOSITORY
 from ppsci_gan.networks import latent
+from ppsci_gan.networks import wgangp
 
 NETWORKS = {
     "toy": ("toy", "WganGpToyGenerator", ["MODEL.gen_net.dim=8"]),
@@ -47,7 +48,7 @@ def export(tmp_path, load_example):
         file = tmp_path / "weights.pdparams"
         cfg = config(name, tmp_path, f"INFER.pretrained_gen_model_path={file}", *overrides)
         script = load_example("wgangp", f"wgangp_{name}")
-        generator = getattr(script, network)(**cfg.MODEL.gen_net)
+        generator = getattr(wgangp, network)(**cfg.MODEL.gen_net)
         randomise(generator)
         weights.save(generator, file)
         script.export(cfg)
@@ -63,7 +64,8 @@ def test_it_gives_the_samples_of_the_network(export, case):
     generator.eval()
     expected = generator({key: paddle.to_tensor(value) for key, value in inputs.items()})["fake_data"].numpy()
     assert expected.std() > 0.01
-    predictor = inference.GeneratorPredictor(cfg)
+    predictor = inference.GeneratorPredictor(cfg, [type(generator)])
+    assert predictor.generator.settings == generator.settings
     for batch_size in (1, 3, 7, 10):  # 3 leaves one for the last batch
         samples, report = predictor.generate(inputs, batch_size)
         np.testing.assert_allclose(samples, expected, rtol=1e-5, atol=1e-5)
@@ -72,7 +74,7 @@ def test_it_gives_the_samples_of_the_network(export, case):
 
 def test_the_report_adds_up(export, tmp_path):
     cfg, generator = export("toy")
-    _, report = inference.GeneratorPredictor(cfg).generate(latent.fixed(generator, 7, seed=0), 3)
+    _, report = inference.GeneratorPredictor(cfg, [type(generator)]).generate(latent.fixed(generator, 7, seed=0), 3)
     assert report["total_ms"] == pytest.approx(3 * report["ms_per_batch"])  # 3, 3 and 1
     assert report["images_per_second"] * report["total_ms"] / 1000 == pytest.approx(7)
     assert report["first_batch_ms"] > 0
@@ -83,15 +85,20 @@ def test_the_report_adds_up(export, tmp_path):
 # --- files that do not fit ---
 
 
-def refusal(cfg, inputs=None):
+def refusal(cfg, inputs=None, classes=(wgangp.WganGpToyGenerator, wgangp.WganGpCifar10Generator)):
     with pytest.raises(InputError) as error:
-        inference.GeneratorPredictor(cfg).generate(inputs, 2)
+        inference.GeneratorPredictor(cfg, classes).generate(inputs, 2)
     return str(error.value)
 
 
 @pytest.mark.parametrize(
     ("missing", "overrides"),
-    [("generator.json", []), ("generator.pdiparams", []), ("generator.onnx", ["INFER.engine=onnx"])],
+    [
+        ("generator.json", []),
+        ("generator.pdiparams", []),
+        ("generator.onnx", ["INFER.engine=onnx"]),
+        ("generator.network.json", []),
+    ],
 )
 def test_missing_files_are_named(export, tmp_path, missing, overrides):
     export("toy")
@@ -102,14 +109,20 @@ def test_missing_files_are_named(export, tmp_path, missing, overrides):
     assert "INFER.export_path" in message
 
 
-@pytest.mark.parametrize("keep", [0, 100, -100])
-def test_a_damaged_file_is_named(export, tmp_path, keep):
+@pytest.mark.parametrize("name", ["generator.json", "generator.network.json"])
+@pytest.mark.parametrize("keep", [0, 50, -50])
+def test_a_damaged_file_is_named(export, tmp_path, name, keep):
     cfg, _ = export("toy")
-    file = tmp_path / "generator.json"
+    file = tmp_path / name
     file.write_bytes(file.read_bytes()[:keep])
     message = refusal(cfg)
     assert str(file) in message
     assert "mode=export" in message
+
+
+def test_a_description_of_another_network_is_refused(export):
+    message = refusal(export("toy")[0], classes=[wgangp.WganGpMnistGenerator])
+    assert "generator.network.json holds a WganGpToyGenerator; this takes WganGpMnistGenerator" in message
 
 
 @pytest.mark.parametrize(

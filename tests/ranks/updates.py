@@ -80,9 +80,9 @@ def main(file: str):
 
 def check_agreement():
     """Check what ranks tell each other."""
-    rank, ranks = dist.get_rank(), dist.get_world_size()
+    rank, size_of_world = dist.get_rank(), dist.get_world_size()
     assert ranks.broadcast_text(f"run {rank} of 试验") == "run 0 of 试验"
-    assert ranks.any_rank(rank == ranks - 1)
+    assert ranks.any_rank(rank == size_of_world - 1)
     assert not ranks.any_rank(False)
     for size in (1, 2, 5, 8):
         rows, calls = np.arange(2 * size, dtype="float32").reshape(size, 2), SimpleNamespace(rows=0)
@@ -92,7 +92,7 @@ def check_agreement():
             return 2 * rows
 
         assert (ranks.map_rows(double, rows) == 2 * rows).all()
-        assert calls.rows == -(-size // ranks)
+        assert calls.rows == -(-size // size_of_world)
 
 
 if __name__ == "__main__":

@@ -1,151 +1,47 @@
-"""Weights from URLs, served by this machine: once, whole, and checked."""
+"""Weights by the name of pretrained ones; by URL: test_weights_download."""
 
-import gzip
-import hashlib
-import http.server
-import re
-import threading
-import time
-
-import paddle
 import pytest
 
 from ppsci_gan import files
 from ppsci_gan import weights
 from ppsci_gan.errors import InputError
-
-
-def linear(inputs=2, outputs=3):
-    return paddle.nn.Linear(inputs, outputs)
-
-
-def kept():
-    return [file for file in files.cache("weights").rglob("*") if file.is_file()]
+from ppsci_gan.weights import finding
 
 
 @pytest.fixture
-def server(tmp_path, monkeypatch):
-    """Serve ``tmp_path/served`` here, in gzip where asked for, and list the requests.
-
-    ``/cut`` ends too early, ``/broken`` does so the first time, and ``/busy`` answers 503 the first time.
-    """
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(time, "sleep", lambda seconds: None)  # between attempts
-    served = tmp_path / "served"
-    served.mkdir()
-    weights.save(linear(), served / "a.pdparams")
-    requests = []
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *args):
-            super().__init__(*args, directory=str(served))
-
-        def do_GET(self):
-            requests.append(self.path)
-            first = requests.count(self.path) == 1
-            if self.path.startswith("/busy") and first:
-                self.send_error(503)
-            elif self.path.startswith("/cut") or self.path.startswith("/broken") and first:
-                self.answer(b"only this", {"Content-Length": "1000"})
-            elif self.path.startswith("/a") and "gzip" in self.headers.get("Accept-Encoding", ""):
-                content = gzip.compress((served / "a.pdparams").read_bytes())
-                self.answer(content, {"Content-Length": str(len(content)), "Content-Encoding": "gzip"})
-            else:
-                super().do_GET()
-
-        def answer(self, content, headers):
-            self.send_response(200)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *args):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_port}", served, requests
-        running.shutdown()
+def repository(tmp_path, monkeypatch):
+    """A repository with three files of pretrained weights and one of another kind."""
+    folder = tmp_path / "pretrained"
+    folder.mkdir()
+    for name in ("dcgan_mnist.safetensors", "pgan_cifar10.safetensors", "wgangp_mnist.safetensors", "README.md"):
+        (folder / name).touch()
+    monkeypatch.setattr(finding, "REPOSITORY", tmp_path)
+    return tmp_path
 
 
-def test_a_url_is_downloaded_once(server):
-    url, served, requests = server
-    for _ in range(2):
-        assert weights.read(f"{url}/a.pdparams")["bias"].shape == (3,)
-    assert requests == ["/a.pdparams"]
+def test_pretrained_weights_are_found_by_name(repository):
+    assert weights.find("pretrained:pgan_cifar10") == repository / "pretrained" / "pgan_cifar10.safetensors"
 
 
-@pytest.mark.parametrize("name", ["busy.pdparams", "broken.pdparams"])
-def test_a_download_that_fails_once_is_tried_again(server, name):
-    url, served, requests = server
-    weights.save(linear(), served / name)
-    assert weights.find(f"{url}/{name}").read_bytes() == (served / name).read_bytes()
-    assert requests == [f"/{name}"] * 2
+def test_pretrained_weights_are_found_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for file in (files.REPOSITORY / "pretrained").glob("*.safetensors"):
+        assert weights.find(f"pretrained:{file.stem}") == file
 
 
-def test_progress_is_shown(server, capsys):
-    url, _, _ = server
-    weights.find(f"{url}/a.pdparams")
-    assert "100%" in capsys.readouterr().err
+def test_a_wrong_name_gives_all_names_closest_first(repository):
+    expected = "^pretrained:wgan_mnist: .* There are: wgangp_mnist, dcgan_mnist, pgan_cifar10.$"
+    with pytest.raises(InputError, match=expected):
+        weights.find("pretrained:wgan_mnist")
 
 
-def test_a_url_without_a_file_name_is_downloaded_too(server):
-    url, served, requests = server
-    (served / "index.html").write_text("what the server makes of /")
-    for _ in range(2):
-        assert weights.find(f"{url}/").read_text() == "what the server makes of /"
-    assert requests == ["/"]
+@pytest.mark.parametrize("name", ["", "README", "../pretrained/dcgan_mnist", "*"])
+def test_what_is_no_name_is_refused(repository, name):
+    with pytest.raises(InputError, match="no such pretrained weights. There are: .*dcgan_mnist"):
+        weights.find(f"pretrained:{name}")
 
 
-def test_a_known_checksum_is_checked(server):
-    url, served, _ = server
-    digest = hashlib.sha256((served / "a.pdparams").read_bytes()).hexdigest()
-    for spelling in (digest, digest.upper()):
-        assert set(weights.read(f"{url}/a.pdparams#sha256={spelling}")) == {"weight", "bias"}
-    with pytest.raises(InputError, match="a.pdparams: .*SHA256.* expected sha256:123 .*Check the URL"):
-        weights.read(f"{url}/a.pdparams#sha256=123")
-    assert not kept()
-
-
-def test_a_file_without_the_known_checksum_is_not_kept_even_if_the_server_is_away(server):
-    url, served, _ = server
-    (served / "gone.pdparams").write_text("damaged")
-    weights.find(f"{url}/gone.pdparams")
-    (served / "gone.pdparams").unlink()
-    with pytest.raises(InputError, match="404"):
-        weights.find(f"{url}/gone.pdparams#sha256=123")
-    assert not kept()
-
-
-def test_a_damaged_file_in_the_cache_is_downloaded_again(server):
-    url, served, _ = server
-    digest = hashlib.sha256((served / "a.pdparams").read_bytes()).hexdigest()
-    weights.find(f"{url}/a.pdparams").write_text("damaged")
-    assert set(weights.read(f"{url}/a.pdparams#sha256={digest}")) == {"weight", "bias"}
-
-
-@pytest.mark.parametrize(("path", "reason"), [("nothing.pdparams", "404"), ("cut.pdparams", "")])
-def test_a_download_that_fails_leaves_nothing(server, path, reason):
-    url, _, _ = server
-    with pytest.raises(InputError, match=f"{path}.*{reason}"):
-        weights.read(f"{url}/{path}")
-    assert not kept()
-
-
-def test_urls_that_lead_nowhere(server):
-    url, _, _ = server
-    closed = url.rsplit(":", 1)[0] + ":1/a.pdparams"  # nothing listens on port 1
-    for address in (closed, "http://[bad/a.pdparams", "http://"):
-        with pytest.raises(InputError, match=re.escape(address)):
-            weights.read(address)
-
-
-def test_files_of_the_same_name_from_two_places_are_kept_apart(server):
-    url, served, requests = server
-    (served / "other").mkdir()
-    weights.save(linear(4, 5), served / "other" / "b.pdparams")
-    weights.save(linear(), served / "b.pdparams")
-    assert weights.read(f"{url}/other/b.pdparams")["weight"].shape == (4, 5)
-    assert weights.read(f"{url}/b.pdparams")["weight"].shape == (2, 3)
+def test_without_the_repository_there_are_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(finding, "REPOSITORY", tmp_path)
+    with pytest.raises(InputError, match=r"come with the repository.* clone"):
+        weights.find("pretrained:dcgan_mnist")
