@@ -295,8 +295,8 @@ def inference(cfg: DictConfig):
 # --8<-- [end:export]
 
 
-@hydra.main(version_base=None, config_path="../../conf", config_name="pgan")
 @cli.explain_errors
+@hydra.main(version_base=None, config_path="../../conf", config_name="pgan")
 def main(cfg: DictConfig):
     if cfg.mode == "train":
         train(cfg)

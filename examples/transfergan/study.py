@@ -212,8 +212,8 @@ def draw(scores: Values, curves: dict, study: DictConfig, name: str, folder: Pat
     plots.save_spreads(panels, folder / "curves.png", "iteration", ylabel=name)
 
 
-@hydra.main(version_base=None, config_path="../../conf", config_name="transfergan")
 @cli.explain_errors
+@hydra.main(version_base=None, config_path="../../conf", config_name="transfergan")
 def main(cfg: DictConfig):
     folder, study = Path(cfg.output_dir), cfg.STUDY
     overrides = given(HydraConfig.get().overrides.task)

@@ -288,8 +288,8 @@ def inference(cfg: DictConfig):
 # --8<-- [end:export]
 
 
-@hydra.main(version_base=None, config_path="../../conf", config_name="transfergan")
 @cli.explain_errors
+@hydra.main(version_base=None, config_path="../../conf", config_name="transfergan")
 def main(cfg: DictConfig):
     if cfg.mode == "train":
         train(cfg)

@@ -164,8 +164,8 @@ def inference(cfg: DictConfig):
 # --8<-- [end:export]
 
 
-@hydra.main(version_base=None, config_path="../../conf", config_name="wgangp_mnist")
 @cli.explain_errors
+@hydra.main(version_base=None, config_path="../../conf", config_name="wgangp_mnist")
 def main(cfg: DictConfig):
     if cfg.mode == "train":
         train(cfg)
