@@ -13,8 +13,8 @@ from ppsci_gan.config.experiments import WganGpCifar10
 from ppsci_gan.config.experiments import WganGpMnist
 from ppsci_gan.config.experiments import WganGpToy
 from ppsci_gan.config.groups import ENGINES
-from ppsci_gan.config.networks import networks
-from ppsci_gan.config.networks import settings_of
+from ppsci_gan.config.networks import make_model_schema
+from ppsci_gan.config.networks import make_network_schema
 
 __all__ = [
     "ENGINES",
@@ -27,6 +27,6 @@ __all__ = [
     "WganGpToy",
     "check",
     "explain_unknown",
-    "networks",
-    "settings_of",
+    "make_model_schema",
+    "make_network_schema",
 ]

@@ -10,7 +10,8 @@ from pydantic import PositiveInt
 from pydantic import model_validator
 
 from ppsci_gan.config import groups
-from ppsci_gan.config.networks import networks
+from ppsci_gan.config import training
+from ppsci_gan.config.networks import make_model_schema
 from ppsci_gan.networks import dcgan
 from ppsci_gan.networks import pgan
 from ppsci_gan.networks import wgangp
@@ -20,12 +21,12 @@ class Experiment(groups.Strict):
     """What every experiment has; one of your own adds ``MODEL``, ``DATA``, ``TRAIN`` and ``EVAL``.
 
     Examples:
-        >>> from ppsci_gan.config import Experiment, groups, networks
+        >>> from ppsci_gan.config import Experiment, groups, make_model_schema, training
         >>> from ppsci_gan.networks.wgangp import WganGpToyDiscriminator, WganGpToyGenerator
         >>> class Mine(Experiment):
-        ...     MODEL: networks(WganGpToyGenerator, WganGpToyDiscriminator)
+        ...     MODEL: make_model_schema(WganGpToyGenerator, WganGpToyDiscriminator)
         ...     DATA: groups.ToyData
-        ...     TRAIN: groups.WganGpTraining
+        ...     TRAIN: training.WganGpTraining
         ...     EVAL: groups.ToyEvaluation
     """
 
@@ -62,58 +63,58 @@ class Experiment(groups.Strict):
 class WganGpToy(Experiment):
     """``conf/wgangp_toy.yaml``."""
 
-    MODEL: networks(wgangp.WganGpToyGenerator, wgangp.WganGpToyDiscriminator)
+    MODEL: make_model_schema(wgangp.WganGpToyGenerator, wgangp.WganGpToyDiscriminator)
     DATA: groups.ToyData
-    TRAIN: groups.WganGpTraining
+    TRAIN: training.WganGpTraining
     EVAL: groups.ToyEvaluation
 
 
 class WganGpMnist(Experiment):
     """``conf/wgangp_mnist.yaml``."""
 
-    MODEL: networks(wgangp.WganGpMnistGenerator, wgangp.WganGpMnistDiscriminator)
+    MODEL: make_model_schema(wgangp.WganGpMnistGenerator, wgangp.WganGpMnistDiscriminator)
     DATA: groups.FileData
-    TRAIN: groups.WganGpImageTraining
+    TRAIN: training.WganGpImageTraining
     EVAL: groups.ImageEvaluation
 
 
 class WganGpCifar10(Experiment):
     """``conf/wgangp_cifar10.yaml``."""
 
-    MODEL: networks(
+    MODEL: make_model_schema(
         [wgangp.WganGpCifar10Generator, wgangp.WganGpCifar10DcganGenerator],
         [wgangp.WganGpCifar10Discriminator, wgangp.WganGpCifar10DcganDiscriminator],
         architecture=Literal["resnet", "dcgan"],
     )
     DATA: groups.Cifar10Data
-    TRAIN: groups.WganGpImageTraining
+    TRAIN: training.WganGpImageTraining
     EVAL: groups.ImageEvaluation
 
 
 class Pgan(Experiment):
     """``conf/pgan.yaml``."""
 
-    MODEL: networks(pgan.PganGenerator, pgan.PganDiscriminator, scale=NonNegativeInt | None)
+    MODEL: make_model_schema(pgan.PganGenerator, pgan.PganDiscriminator, scale=NonNegativeInt | None)
     DATA: groups.GrowingData
-    TRAIN: groups.GrowingTraining
+    TRAIN: training.GrowingTraining
     EVAL: groups.PictureEvaluation
 
 
 class Dcgan(Experiment):
     """``conf/dcgan.yaml``."""
 
-    MODEL: networks(dcgan.DcganGenerator, dcgan.DcganDiscriminator)
+    MODEL: make_model_schema(dcgan.DcganGenerator, dcgan.DcganDiscriminator)
     DATA: groups.ImageData
-    TRAIN: groups.DcganTraining
+    TRAIN: training.DcganTraining
     EVAL: groups.PictureEvaluation
 
 
 class TransferGan(Experiment):
     """``conf/transfergan.yaml``."""
 
-    MODEL: networks(wgangp.WganGpCifar10Generator, wgangp.WganGpCifar10Discriminator)
+    MODEL: make_model_schema(wgangp.WganGpCifar10Generator, wgangp.WganGpCifar10Discriminator)
     DATA: groups.TargetData
-    TRAIN: groups.WganGpImageTraining
+    TRAIN: training.WganGpImageTraining
     EVAL: groups.PictureEvaluation
-    TRANSFER: groups.Transfer
-    STUDY: groups.Study
+    TRANSFER: training.Transfer
+    STUDY: training.Study

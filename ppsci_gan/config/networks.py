@@ -35,16 +35,16 @@ RANGES = {
 }
 
 
-def settings_of(*networks: type) -> type[Strict]:
+def make_network_schema(*networks: type) -> type[Strict]:
     """Return the schema of a group that holds a network's arguments.
 
     Args:
         *networks: Classes among which another key chooses: the group has the arguments that all of them take.
 
     Examples:
-        >>> from ppsci_gan.config import settings_of
+        >>> from ppsci_gan.config import make_network_schema
         >>> from ppsci_gan.networks.wgangp import WganGpMnistDiscriminator
-        >>> list(settings_of(WganGpMnistDiscriminator).model_fields)
+        >>> list(make_network_schema(WganGpMnistDiscriminator).model_fields)
         ['input_keys', 'output_keys', 'dim', 'negative_slope']
     """
     signatures = [_arguments(network) for network in networks]
@@ -65,7 +65,7 @@ def _arguments(network: type) -> dict[str, tuple[Any, Any]]:
     }
 
 
-def networks(generators: type | Sequence[type], critics: type | Sequence[type], **others: Any) -> type[Strict]:
+def make_model_schema(generators: type | Sequence[type], critics: type | Sequence[type], **others: Any) -> type[Strict]:
     """Return the schema of ``MODEL``: ``gen_net`` and ``dis_net``.
 
     Args:
@@ -74,13 +74,13 @@ def networks(generators: type | Sequence[type], critics: type | Sequence[type], 
         **others: Types of further keys of ``MODEL``.
 
     Examples:
-        >>> from ppsci_gan.config import networks
+        >>> from ppsci_gan.config import make_model_schema
         >>> from ppsci_gan.networks.wgangp import WganGpToyDiscriminator, WganGpToyGenerator
-        >>> list(networks(WganGpToyGenerator, WganGpToyDiscriminator, scale=int).model_fields)
+        >>> list(make_model_schema(WganGpToyGenerator, WganGpToyDiscriminator, scale=int).model_fields)
         ['scale', 'gen_net', 'dis_net']
     """
     settings = {
-        name: settings_of(*(classes if isinstance(classes, Sequence) else (classes,)))
+        name: make_network_schema(*(classes if isinstance(classes, Sequence) else (classes,)))
         for name, classes in {"gen_net": generators, "dis_net": critics}.items()
     }
     return create_model(

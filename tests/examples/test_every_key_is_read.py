@@ -87,7 +87,7 @@ def leaves(values, group=""):
                 yield f"{group}{name}", row
 
 
-def leaves_of(cfg):
+def find_leaves(cfg):
     return dict(leaves(OmegaConf.to_container(cfg, resolve=False)))
 
 
@@ -131,7 +131,7 @@ def test_every_key_is_read(name, load_example, data, tmp_path, read, set_up, mon
     stored = [*of_files, f"DATA.name={data_set}"] if name in WITH_A_NAME else of_files
     latest = f"EVAL.pretrained_gen_model_path={tmp_path}/train/checkpoints/latest"
     exported = f"INFER.export_path={tmp_path}/exported/generator"
-    values = leaves_of(composed(name, *TINY, *settings))
+    values = find_leaves(composed(name, *TINY, *settings))
     read.clear()
 
     for function, mode, own in (
@@ -170,12 +170,12 @@ def read_by_study(load_example, cfg, monkeypatch):
 @pytest.mark.parametrize(("name", "preset"), PRESETS)
 def test_a_preset_sets_keys_that_the_experiment_has(name, preset):
     """So that what holds for an experiment's keys holds for those of its presets."""
-    assert set(leaves_of(composed(name, f"preset={preset}"))) == set(leaves_of(composed(name)))
+    assert set(find_leaves(composed(name, f"preset={preset}"))) == set(find_leaves(composed(name)))
 
 
 def test_a_key_that_nothing_reads_would_be_found(read):
     cfg = OmegaConf.create({"a": 1, "b": {"c": "${d}", "e": 2}, "d": 3, "rows": [{"f": 1}], "unread": {"g": 4}})
-    values = leaves_of(cfg)
+    values = find_leaves(cfg)
     read.clear()
     assert (cfg.a, dict(**cfg.b), [row.f for row in cfg.rows]) == (1, {"c": 3, "e": 2}, [1])
     OmegaConf.to_container(cfg, resolve=True)
