@@ -128,11 +128,17 @@ def _explain_composition(error: HydraException) -> str:
         group, _, choice = error.missing_cfg_file.rpartition("/")
         return f"{group}={choice}: unknown choice. There are {', '.join(error.options)}."
     cause = error.__cause__
-    if isinstance(cause, OmegaConfBaseException) and cause.parent_node is not None:
+    if not isinstance(cause, OmegaConfBaseException):
+        return str(error)
+    if cause.parent_node is not None and not cause.full_key.startswith("hydra"):
         composed = cause.parent_node._get_root()  # without the key that is not in it
-        if "schema" in composed and not cause.full_key.startswith("hydra"):
-            return schema.explain_unknown(composed, cause.full_key) or str(error)
-    return str(error)
+        try:
+            explained = schema.explain_unknown(composed, cause.full_key)
+        except InputError as no_schema:
+            return str(no_schema)
+        if explained is not None:
+            return explained
+    return f"{error}\n{str(cause).splitlines()[0]}"
 
 
 def _finish_or_exit(step: Callable, config: DictConfig) -> None:

@@ -77,6 +77,9 @@ COMPOSITION = [
     (["wandb_config.project=a"], "Could not override 'wandb_config.project'.\nTo append to your config use +wandb"),
     (["+seed=3"], "Could not append to config. An item is already at 'seed'."),
     (["hydra.jobs=3"], "Could not override 'hydra.jobs'."),
+    (["TRAIN.epochs.first=3"], "Could not override 'TRAIN.epochs.first'."),
+    (["EVAL.mine=[1]", "schema=nowhere.Mine"], "EVAL.mine: unknown key. There are "),
+    (["schema=nowhere.Mine", "EVAL.mine=[1]"], "schema=nowhere.Mine: no such class ("),
     (["TRAIN.epochs=[1,"], "no viable alternative at input"),
 ]
 

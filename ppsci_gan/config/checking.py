@@ -86,7 +86,7 @@ def explain_unknown(cfg: DictConfig, key: str) -> str | None:
     schema, path = find_schema(cfg.get("schema")), key.split(".")
     for depth, name in enumerate(path):
         group = _group_at(schema, path[:depth])
-        if not _is_group(group):  # such as wandb_config, whose keys are free
+        if not _is_group(group) or "[" in name:  # such as wandb_config, whose keys are free; or a row of a list
             return None
         if name not in group.model_fields:
             return f"{'.'.join(path[: depth + 1])}: unknown key. {_advice(schema, path[: depth + 1])}"
