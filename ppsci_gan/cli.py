@@ -8,13 +8,19 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import paddle
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from hydra.errors import MissingConfigException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from omegaconf import OmegaConf
 from omegaconf import read_write
+from omegaconf.errors import OmegaConfBaseException
 from ppsci.utils import logger
 from ppsci.utils import misc
 
@@ -62,7 +68,8 @@ def explain_errors(function: Callable) -> Callable:
     """Decorate a command so that what the user can fix is one message and exit code 2, not a traceback.
 
     Args:
-        function: The command, such as a script's ``main``.
+        function: The command, such as a script's ``main``; outside of ``hydra.main``, so that a mistyped key or group
+            is explained, too.
 
     Examples:
         >>> from ppsci_gan.cli import explain_errors
@@ -73,8 +80,10 @@ def explain_errors(function: Callable) -> Callable:
     @functools.wraps(function)
     def command(*args, **kwargs):
         try:
-            with memory.explained("while setting up", memory.SETTING_UP):
+            with _hydra_raises(), memory.explained("while setting up", memory.SETTING_UP):
                 return function(*args, **kwargs)
+        except HydraException as error:
+            message = _explain_composition(error)
         except (
             InputError,
             TrainingError,
@@ -118,6 +127,39 @@ def run(cfg: DictConfig, train: Callable, evaluate: Callable, export: Callable, 
     {"train": train, "eval": evaluate, "export": export, "infer": inference}[cfg.mode](cfg)
 
 
+@contextmanager
+def _hydra_raises() -> Iterator[None]:
+    """Let Hydra raise what is wrong with a command line, where it would print its own message and exit."""
+    before = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("HYDRA_FULL_ERROR", None)
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = before
+
+
+def _explain_composition(error: HydraException) -> str:
+    """Return what is wrong with a key or a group of the command line; Hydra's own words for anything else."""
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+        group, _, choice = error.missing_cfg_file.rpartition("/")
+        return f"{group}={choice}: unknown choice. There are {', '.join(error.options)}."
+    cause = error.__cause__
+    if not isinstance(cause, OmegaConfBaseException):
+        return str(error)
+    if cause.parent_node is not None and not cause.full_key.startswith("hydra"):
+        composed = cause.parent_node._get_root()  # without the key that is not in it
+        try:
+            explained = schema.explain_unknown(composed, cause.full_key)
+        except InputError as no_schema:
+            return str(no_schema)
+        if explained is not None:
+            return explained
+    return f"{error}\n{str(cause).splitlines()[0]}"
+
+
 def _finish_or_exit(step: Callable, config: DictConfig) -> None:
     """Run a step of the callback; Hydra turns its exceptions into warnings and goes on, so any must end the process."""
     try:
@@ -128,6 +170,7 @@ def _finish_or_exit(step: Callable, config: DictConfig) -> None:
 
 
 def _check(config: DictConfig) -> None:
+    _check_preset(config.hydra.runtime.choices)
     schema.check(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]))
     device.select(config.device)
     try:
@@ -137,6 +180,16 @@ def _check(config: DictConfig) -> None:
         raise InputError(
             f"output_dir={config.output_dir}: nothing can be written there ({error.strerror}). Choose another folder."
         ) from error
+
+
+def _check_preset(choices: DictConfig) -> None:
+    """Refuse a preset that this experiment does not have, for which Hydra finds no file and changes nothing."""
+    for group, choice in choices.items():
+        if group.startswith("preset/") and choice != "none":
+            presets = GlobalHydra.instance().config_loader().get_group_options(group)
+            if choice not in presets:
+                experiment = group.removeprefix("preset/")
+                raise InputError(f"preset={choice}: {experiment} has no such preset, but {', '.join(presets)}.")
 
 
 def _share_folder(config: DictConfig) -> None:

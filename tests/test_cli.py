@@ -1,6 +1,7 @@
 """What wrong input gets: one message that names file or key, exit code 1 or 2, and nothing half-written."""
 
 import errno
+import os
 import re
 import subprocess
 import tempfile
@@ -16,10 +17,16 @@ from ppsci_gan.errors import InputError
 from ppsci_gan.files import REPOSITORY
 
 
+@pytest.fixture(autouse=True)
+def hydra():
+    """Hydra knows where configurations are as long as a script runs, and so do its callbacks."""
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base=None):
+        yield
+
+
 def config(name, *overrides):
     """The configuration as Hydra gives it to a callback, with its own group."""
-    with initialize_config_dir(str(REPOSITORY / "conf"), version_base=None):
-        return compose(f"wgangp_{name}", ["device=cpu", *overrides], return_hydra_config=True)
+    return compose(name, ["device=cpu", *overrides], return_hydra_config=True)
 
 
 @pytest.fixture
@@ -56,6 +63,50 @@ def test_explained(error_of, error, message):
     assert error_of(command) == message
 
 
+COMPOSITION = [
+    (["TRAIN.epoch=3"], "TRAIN.epoch: unknown key. Did you mean epochs?"),
+    (["sead=3"], "sead: unknown key. Did you mean seed or "),
+    (["preset=quick", "train.epochs=3"], "train: unknown key. Did you mean TRAIN?"),
+    (["prest=quick"], "prest: unknown key. Did you mean preset?"),
+    (["loss=adversarial"], "loss: unknown key. Did you mean LOSS?"),
+    (["LOSS=adversaril"], "LOSS=adversaril: unknown choice. There are adversarial, wasserstein_gp."),
+    (["VIS.qqq=3"], "VIS.qqq: unknown key. There are num_images."),
+    (["TRAIN.ema.decy=3"], "TRAIN.ema.decy: unknown key. Did you mean decay?"),
+    (["TRAIN.swa.use_swa=true"], "TRAIN.swa: unknown key. The generator's average is TRAIN.ema."),
+    # A key that exists for some other reason is added as Hydra says.
+    (["wandb_config.project=a"], "Could not override 'wandb_config.project'.\nTo append to your config use +wandb"),
+    (["+seed=3"], "Could not append to config. An item is already at 'seed'."),
+    (["hydra.jobs=3"], "Could not override 'hydra.jobs'."),
+    (["TRAIN.epochs.first=3"], "Could not override 'TRAIN.epochs.first'."),
+    (["EVAL.mine=[1]", "schema=nowhere.Mine"], "EVAL.mine: unknown key. There are "),
+    (["schema=nowhere.Mine", "EVAL.mine=[1]"], "schema=nowhere.Mine: no such class ("),
+    (["TRAIN.epochs=[1,"], "no viable alternative at input"),
+]
+
+
+@pytest.mark.parametrize(("overrides", "message"), COMPOSITION, ids=lambda value: str(value)[:20])
+def test_mistyped_command_line(error_of, overrides, message):
+    assert error_of(cli.explain_errors(config), "wgangp_toy", *overrides).startswith(f"Error: {message}")
+
+
+@pytest.mark.parametrize("before", [None, "0", "1"])
+def test_hydra_raises_only_as_long_as_a_command_runs(monkeypatch, before):
+    """Programs that start others leave them as they found them."""
+    if before is None:
+        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    else:
+        monkeypatch.setenv("HYDRA_FULL_ERROR", before)
+    assert cli.explain_errors(os.environ.get)("HYDRA_FULL_ERROR") == "1"
+    assert os.environ.get("HYDRA_FULL_ERROR") == before
+    with pytest.raises(SystemExit):
+        cli.explain_errors(fail)(InputError("no"))
+    assert os.environ.get("HYDRA_FULL_ERROR") == before
+
+
+def fail(error):
+    raise error
+
+
 @pytest.mark.parametrize("error", [ValueError("bug"), KeyError("bug"), OSError("bug")])
 def test_what_the_user_cannot_fix_keeps_its_traceback(error):
     @cli.explain_errors
@@ -90,9 +141,9 @@ def test_interrupted_command_ends_without_a_traceback(capsys):
 def test_jobs_of_a_multi_run_must_not_share_a_folder(error_of, tmp_path):
     callback = cli.InitCallback()
     for seed in (1, 2):
-        callback.on_job_start(config("toy", f"seed={seed}", f"output_dir={tmp_path}/{seed}"))
+        callback.on_job_start(config("wgangp_toy", f"seed={seed}", f"output_dir={tmp_path}/{seed}"))
     assert "another job of this multi-run" in error_of(
-        callback.on_job_start, config("toy", "seed=3", f"output_dir={tmp_path}/2")
+        callback.on_job_start, config("wgangp_toy", "seed=3", f"output_dir={tmp_path}/2")
     )
 
 
@@ -100,7 +151,7 @@ def test_jobs_of_a_multi_run_must_not_share_a_folder(error_of, tmp_path):
 
 
 def start(*overrides):
-    cli.InitCallback().on_run_start(config("toy", *overrides))
+    cli.InitCallback().on_run_start(config("wgangp_toy", *overrides))
 
 
 def test_good_configuration_passes_and_makes_its_folder(tmp_path):
@@ -118,7 +169,7 @@ def test_good_configuration_passes_and_makes_its_folder(tmp_path):
         ),
         ("TRAIN.epochs=many", "TRAIN.epochs=many: .*valid integer"),
         ("+TRAIN.epoch=3", "TRAIN.epoch: unknown key. Did you mean epochs"),
-        ("DATA.name=moons", "DATA.name=moons: .*'8gaussians', '25gaussians', 'swissroll'"),
+        ("DATA.name=moons", "DATA.name=moons: .*'8gaussians', '25gaussians' or 'swissroll'"),
         ("device=tpu", "device=tpu: write auto, cpu, gpu, npu or xpu"),
         ("device=npu", "device=npu: .*paddle-custom-npu"),
         ("device=gpu:7", "device=gpu:7: .*nvidia-smi"),
@@ -128,15 +179,31 @@ def test_good_configuration_passes_and_makes_its_folder(tmp_path):
 @pytest.mark.parametrize("event", ["on_run_start", "on_job_start"])  # a multi-run has only the second
 def test_refused_configuration_leaves_no_folder(tmp_path, monkeypatch, error_of, event, override, expected):
     monkeypatch.setattr(device, "count", lambda kind: int(kind == "cpu"))
-    cfg = config("toy", f"output_dir={tmp_path}/run", override)
+    cfg = config("wgangp_toy", f"output_dir={tmp_path}/run", override)
     message = error_of(getattr(cli.InitCallback(), event), cfg)
     assert re.search(expected, message)
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("name", "preset", "presets"),
+    [
+        ("wgangp_toy", "quikc", "demo, quick"),
+        ("pgan", "mnist", "cifar10, pytorch_gan_zoo, quick"),
+        ("dcgan", "demo", "cifar10, mnist, quick"),
+    ],
+)
+@pytest.mark.parametrize("event", ["on_run_start", "on_job_start"])
+def test_a_preset_that_an_experiment_does_not_have(tmp_path, error_of, event, name, preset, presets):
+    cfg = config(name, f"preset={preset}", f"output_dir={tmp_path}/run")
+    message = error_of(getattr(cli.InitCallback(), event), cfg)
+    assert message == f"Error: preset={preset}: {name} has no such preset, but {presets}.\n"
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(("mode", "group"), [("eval", "EVAL"), ("export", "INFER")])
 def test_weights_must_be_set(tmp_path, error_of, mode, group):
-    cfg = config("mnist", f"mode={mode}", f"output_dir={tmp_path}/run")
+    cfg = config("wgangp_mnist", f"mode={mode}", f"output_dir={tmp_path}/run")
     assert f"{group}.pretrained_gen_model_path is not set" in error_of(cli.InitCallback().on_run_start, cfg)
     assert not list(tmp_path.iterdir())
 
@@ -194,24 +261,74 @@ def shell(folder, script, *arguments):
 @pytest.mark.parametrize(
     ("arguments", "code", "expected"),
     [
-        (["TRAIN.lr=1"], 1, "Could not override 'TRAIN.lr'"),
-        (["preset=fast"], 1, "Could not find 'preset/fast'.*none.*quick"),
+        (["TRAIN.epoch=1"], 2, "^Error: TRAIN.epoch: unknown key. Did you mean epochs"),
+        (["LOSS=wgan"], 2, "^Error: LOSS=wgan: unknown choice. There are adversarial, wasserstein_gp"),
+        (["preset=fast"], 2, "^Error: preset=fast: wgangp_toy has no such preset, but demo, quick"),
         (["mode=evaluate", "TRAIN.epochs=many"], 2, "Error: .*mode=evaluate: .*TRAIN.epochs=many: "),
     ],
 )
 def test_refused_command_line_leaves_nothing(tmp_path, arguments, code, expected):
     returned, printed, left = shell(tmp_path, "toy", *arguments)
     assert returned == code
-    assert re.search(expected, printed, re.DOTALL)
+    assert re.search(expected, printed, re.DOTALL | re.MULTILINE)
     assert not left
 
 
-def test_every_job_of_a_multi_run_is_checked(tmp_path):
-    arguments = ["--multirun", "TRAIN.batch_size=-1,-2", f"hydra.sweep.dir={tmp_path}/sweep"]
-    code, printed, left = shell(tmp_path, "toy", *arguments)
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("TRAIN.batch_size=-1,-2", "TRAIN.batch_size=-1: "),
+        ("TRAIN.epoch=1,2", "TRAIN.epoch: unknown key. Did you mean epochs?"),
+        ("preset=quikc,quick", "preset=quikc: wgangp_toy has no such preset, but demo, quick."),
+    ],
+)
+def test_every_job_of_a_multi_run_is_checked(tmp_path, override, message):
+    code, printed, left = shell(tmp_path, "toy", "--multirun", override, f"hydra.sweep.dir={tmp_path}/sweep")
     assert code == 2
-    assert "TRAIN.batch_size=-1: " in printed
+    assert message in printed
     assert not any(file.startswith("outputs") for file in left)
+
+
+SCRIPT = """
+import hydra
+
+from ppsci_gan import cli
+from ppsci_gan.errors import InputError
+
+
+@cli.explain_errors
+@hydra.main(version_base=None, config_path={folder!r}, config_name="wgangp_toy")
+def main(cfg):
+    print("running", cfg.seed, cfg.TRAIN.epochs)
+    if cfg.seed == 13:
+        raise InputError("an unlucky seed.")
+
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def multirun(folder, *overrides):
+    """Run two jobs or more of a small script; gives exit code, output and the jobs that ran."""
+    (folder / "script.py").write_text(SCRIPT.format(folder=str(REPOSITORY / "conf")))
+    places = ["output_dir=runs/${now:%f}_${hydra:job.num}", "hydra.sweep.dir=sweep", "device=cpu"]
+    command = [warm.python(), "script.py", "--multirun", *overrides, *places]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr, re.findall("^running (.*)$", done.stdout, re.MULTILINE)
+
+
+def test_presets_in_a_multi_run(tmp_path):
+    code, _, jobs = multirun(tmp_path, "preset=quick,demo,none", "seed=1")
+    assert (code, jobs) == (0, ["1 8", "1 5", "1 100"])
+
+
+def test_an_error_in_a_job_of_a_multi_run(tmp_path):
+    """The others are run, and the command fails in the end."""
+    code, printed, jobs = multirun(tmp_path, "seed=13,14")
+    assert (code, jobs) == (2, ["13 100", "14 100"])
+    assert "Error: an unlucky seed." in printed
+    assert "Traceback" not in printed
 
 
 def test_missing_data_leaves_only_the_log(tmp_path):

@@ -3,6 +3,12 @@
 Reference: https://arxiv.org/abs/1511.06434
 """
 
+from ppsci_gan import usage
+
+if __name__ == "__main__":  # before Paddle is imported, which takes seconds
+    usage.answer_help("dcgan")
+
+
 from os import path as osp
 
 import hydra
@@ -146,8 +152,8 @@ def inference(cfg: DictConfig):
 # --8<-- [end:export]
 
 
-@hydra.main(version_base=None, config_path="../../conf", config_name="dcgan")
 @cli.explain_errors
+@hydra.main(version_base=None, config_path="../../conf", config_name="dcgan")
 def main(cfg: DictConfig):
     cli.run(cfg, train, evaluate, export, inference)
 

@@ -3,6 +3,12 @@
 Reference: https://arxiv.org/abs/1710.10196
 """
 
+from ppsci_gan import usage
+
+if __name__ == "__main__":  # before Paddle is imported, which takes seconds
+    usage.answer_help("pgan")
+
+
 from math import ceil
 from os import path as osp
 
@@ -209,8 +215,8 @@ def inference(cfg: DictConfig):
 # --8<-- [end:export]
 
 
-@hydra.main(version_base=None, config_path="../../conf", config_name="pgan")
 @cli.explain_errors
+@hydra.main(version_base=None, config_path="../../conf", config_name="pgan")
 def main(cfg: DictConfig):
     cli.run(cfg, train, evaluate, export, inference)
 

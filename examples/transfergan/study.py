@@ -6,6 +6,12 @@ command goes on where the last one stopped.
 Reference: https://arxiv.org/abs/1805.01677
 """
 
+from ppsci_gan import usage
+
+if __name__ == "__main__":  # before Paddle is imported, which takes seconds
+    usage.answer_help("transfergan")
+
+
 import json
 import os
 import signal
@@ -212,8 +218,8 @@ def draw(scores: Values, curves: dict, study: DictConfig, name: str, folder: Pat
     plots.save_spreads(panels, folder / "curves.png", "iteration", ylabel=name)
 
 
-@hydra.main(version_base=None, config_path="../../conf", config_name="transfergan")
 @cli.explain_errors
+@hydra.main(version_base=None, config_path="../../conf", config_name="transfergan")
 def main(cfg: DictConfig):
     folder, study = Path(cfg.output_dir), cfg.STUDY
     overrides = given(HydraConfig.get().overrides.task)

@@ -3,6 +3,12 @@
 Reference: https://arxiv.org/abs/1805.01677
 """
 
+from ppsci_gan import usage
+
+if __name__ == "__main__":  # before Paddle is imported, which takes seconds
+    usage.answer_help("transfergan")
+
+
 import json
 from os import path as osp
 
@@ -177,8 +183,8 @@ def inference(cfg: DictConfig):
 # --8<-- [end:export]
 
 
-@hydra.main(version_base=None, config_path="../../conf", config_name="transfergan")
 @cli.explain_errors
+@hydra.main(version_base=None, config_path="../../conf", config_name="transfergan")
 def main(cfg: DictConfig):
     cli.run(cfg, train, evaluate, export, inference)
 

@@ -3,6 +3,12 @@
 Reference: https://arxiv.org/abs/1704.00028
 """
 
+from ppsci_gan import usage
+
+if __name__ == "__main__":  # before Paddle is imported, which takes seconds
+    usage.answer_help("wgangp_cifar10")
+
+
 from os import path as osp
 
 import hydra
@@ -103,8 +109,8 @@ def inference(cfg: DictConfig):
 # --8<-- [end:export]
 
 
-@hydra.main(version_base=None, config_path="../../conf", config_name="wgangp_cifar10")
 @cli.explain_errors
+@hydra.main(version_base=None, config_path="../../conf", config_name="wgangp_cifar10")
 def main(cfg: DictConfig):
     cli.run(cfg, train, evaluate, export, inference)
 

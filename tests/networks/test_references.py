@@ -16,8 +16,8 @@ from omegaconf import OmegaConf
 from ppsci_gan.files import REPOSITORY
 
 CONF = REPOSITORY / "conf"
-PRESETS = sorted((folder.name, file.stem) for folder in CONF.glob("*/") for file in folder.glob("*.yaml"))
-PRESETS = [(name, preset) for name, preset in PRESETS if (CONF / f"{name}.yaml").is_file()]
+PRESETS = sorted((file.parent.name, file.stem) for file in CONF.glob("preset/*/*.yaml"))
+PRESETS += sorted({(name, "none") for name, _ in PRESETS})
 WIDTH = 24  # of the tests' networks, where a preset's is more
 CUT = 0.8796  # what cutting a normal distribution at two deviations leaves of its deviation
 

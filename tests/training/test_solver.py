@@ -125,14 +125,14 @@ def stopping_at(iteration):
 def test_resumed_run_is_bit_identical_across_processes(tmp_path):
     """Other layers are built first in the second process, so Paddle's automatic parameter names differ."""
     program = (
-        "import sys; sys.path[:0] = [{root!r} + part for part in ('', '/tests', '/tests/training', '/examples/wgangp')]\n"
+        f"import sys; sys.path[:0] = [{str(REPOSITORY)!r} + part for part in ('', '/tests', '/tests/training', '/examples/wgangp')]\n"
         "import paddle\n"
         "from test_solver import config\n"
         "[paddle.nn.Linear(2, 2) for _ in range(int(sys.argv[2]))]\n"
         "paddle.seed(0)\n"
         "import wgangp_toy\n"
         "wgangp_toy.train(config(sys.argv[1], *sys.argv[3:]))\n"
-    ).format(root=str(REPOSITORY))
+    )
 
     def run(name, layers, *overrides):
         command = [warm.python(), "-c", program, str(tmp_path / name), str(layers), *overrides]
