@@ -16,6 +16,7 @@ from pydantic import ValidationInfo
 from pydantic import field_validator
 
 from ppsci_gan.devices import device
+from ppsci_gan.devices.device import ENGINES
 from ppsci_gan.evaluation import scoring
 from ppsci_gan.losses.adversarial import LOSSES
 from ppsci_gan.networks import layers

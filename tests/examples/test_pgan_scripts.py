@@ -38,7 +38,6 @@ TINY = [
     "TRAIN.sample_freq=4",
     "TRAIN.ema.decay=0.5",
     "TRAIN.num_eval_samples=8",
-    "TRAIN.batch_size=4",
     "EVAL.num_samples=8",
     "EVAL.num_images=5",
     "EVAL.batch_size=4",

@@ -125,7 +125,8 @@ def stopping_at(iteration):
 def test_resumed_run_is_bit_identical_across_processes(tmp_path):
     """Other layers are built first in the second process, so Paddle's automatic parameter names differ."""
     program = (
-        f"import sys; sys.path[:0] = [{str(REPOSITORY)!r} + part for part in ('', '/tests', '/tests/training', '/examples/wgangp')]\n"
+        f"import sys; root = {str(REPOSITORY)!r}\n"
+        "sys.path[:0] = [root, root + '/tests', root + '/tests/training', root + '/examples/wgangp']\n"
         "import paddle\n"
         "from test_solver import config\n"
         "[paddle.nn.Linear(2, 2) for _ in range(int(sys.argv[2]))]\n"
