@@ -81,7 +81,7 @@ def explain_unknown(cfg: DictConfig, key: str) -> str | None:
         >>> from omegaconf import OmegaConf
         >>> from ppsci_gan import config
         >>> config.explain_unknown(OmegaConf.create({"schema": "ppsci_gan.config.WganGpToy"}), "TRAIN.epoch")
-        'TRAIN.epoch: unknown key. Did you mean epochs?'
+        'TRAIN.epoch: unknown key. Did you mean TRAIN.epochs?'
     """
     schema, path = find_schema(cfg.get("schema")), key.split(".")
     for depth, name in enumerate(path):
@@ -113,7 +113,9 @@ def _advice(schema: type[BaseModel], path: Sequence[str | int]) -> str:
     known = [*group.model_fields, *([] if groups else ["preset"])]  # the last is chosen like a key
     by_lower = {one.lower(): one for one in known}
     close = [by_lower[one] for one in difflib.get_close_matches(name.lower(), by_lower)]
-    return f"Did you mean {' or '.join(close)}?" if close else f"There are {', '.join(known)}."
+    prefix = "".join(f"{part}." for part in groups)
+    meant = " or ".join(f"{prefix}{one}" for one in close)
+    return f"Did you mean {meant}?" if close else f"There are {', '.join(known)}."
 
 
 def _group_at(schema: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel]:

@@ -32,10 +32,10 @@ def defaults(composed):
 
 @pytest.fixture
 def refusal(defaults):
-    """``refusal(key, value, experiment)`` is the message about a configuration with that value."""
+    """``refusal(key, value, experiment)`` is the message about its configuration, or a given one, with that value."""
 
-    def message(key, value, name="wgangp_toy"):
-        cfg = defaults[name].copy()
+    def message(key, value, of="wgangp_toy"):
+        cfg = (defaults[of] if isinstance(of, str) else of).copy()
         OmegaConf.set_struct(cfg, False)
         OmegaConf.update(cfg, key, value)
         with pytest.raises(InputError) as error:

@@ -173,7 +173,9 @@ def test_interpolation_that_leads_nowhere(refusal):
 
 @pytest.mark.parametrize(("mode", "group"), [("eval", "EVAL"), ("export", "INFER")])
 def test_weights_must_be_given(refusal, defaults, mode, group):
-    message = refusal("mode", mode, "wgangp_mnist")
+    cfg = defaults["wgangp_mnist"].copy()
+    cfg.EVAL.pretrained_gen_model_path = None
+    message = refusal("mode", mode, cfg)
     assert f"{group}.pretrained_gen_model_path is not set: mode={mode} needs" in message
 
 
