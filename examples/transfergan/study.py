@@ -88,7 +88,7 @@ def check_folder(folder: Path, overrides: list[str]) -> None:
 
 def check_scores(name: str, families: Sequence[str]) -> None:
     """Refuse a score that the runs' evaluation will not have."""
-    own = [family for family, keys in scoring.FAMILIES.items() if name.rpartition(".")[2] in keys]
+    own = [name_ for name_, family in scoring.FAMILIES.items() if name.rpartition(".")[2] in family.keys]
     if not set(own) & set(families):
         raise InputError(f"TRAIN.best_score={name} is what a study compares: EVAL.scores={list(families)} lacks it.")
 

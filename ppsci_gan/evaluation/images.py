@@ -63,9 +63,9 @@ class ImageEvaluation:
         self.protocol = protocol
         has_network = inception_weights is not None or classifier_weights is not None
         computed = [family for family in families if has_network or family not in scoring.NETWORK_FAMILIES]
-        protocol.check(computed, num_samples, None if real is None else len(real.data))
+        scoring.check_numbers(protocol, computed, num_samples, None if real is None else len(real.data))
         if real is None:
-            left_out = [family for family in families if family not in scoring.WITHOUT_REAL]
+            left_out = [family for family in families if scoring.FAMILIES[family].needs_real]
             logger.message(f"Without real images (DATA.data_path, or --real) there is no {', '.join(left_out)}.")
         scorers: list[Scorer] = []
         if inception_weights is not None:
@@ -161,7 +161,9 @@ class ImageEvaluation:
         Raises:
             InputError: It will not be computed.
         """
-        known = [f"{s.name}.{key}" for s in self.scorers for family in s.families for key in scoring.FAMILIES[family]]
+        known = [
+            f"{s.name}.{key}" for s in self.scorers for family in s.families for key in scoring.FAMILIES[family].keys
+        ]
         if name not in known:
             raise InputError(f"TRAIN.best_score={name} is not among the scores while training: {', '.join(known)}.")
         return Score(name, scoring.higher_is_better(name))

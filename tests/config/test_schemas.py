@@ -44,7 +44,7 @@ def test_a_schema_of_ones_own_is_found_by_its_path(mine):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"wdth": 3}, "MODEL.gen_net.wdth: unknown key. Did you mean width?"),
+        ({"wdth": 3}, "MODEL.gen_net.wdth: unknown key. Did you mean MODEL.gen_net.width?"),
         ({"width": "wide"}, "MODEL.gen_net.width=wide: "),  # by the annotation
         ({"hidden": -1}, "MODEL.gen_net.hidden=-1: "),  # by the name, as of the suite's networks
         ({"bias": 1}, "MODEL.gen_net.bias=1: "),

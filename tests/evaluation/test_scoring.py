@@ -6,6 +6,7 @@ import pytest
 
 from ppsci_gan.data.images import Images
 from ppsci_gan.errors import InputError
+from ppsci_gan.evaluation import families
 from ppsci_gan.evaluation import scoring
 from ppsci_gan.evaluation.images import ImageEvaluation
 from ppsci_gan.evaluation.scoring import NetworkScorer
@@ -50,11 +51,11 @@ def test_worse_images_score_worse(extractor):
 
 
 def test_every_key_of_a_family_is_computed(extractor):
-    for family, keys in scoring.FAMILIES.items():
+    for family, known in scoring.FAMILIES.items():
         kind = NetworkScorer if family in scoring.NETWORK_FAMILIES else PixelScorer
         scorer = kind(*([extractor] if kind is NetworkScorer else []), [family], SMALL, blobs(0))
-        assert set(keys) <= set(scorer(blobs(1)._replace(labels=None)))
-        assert all(scorer.describe(key, 100) for key in keys)
+        assert set(known.keys) <= set(scorer(blobs(1)._replace(labels=None)))
+        assert all(scorer.describe(key, 100) for key in known.keys)
 
 
 def test_accuracy_is_of_the_classes_asked_for(extractor):
@@ -111,7 +112,7 @@ def test_protocol_says_how_many_were_compared(extractor, monkeypatch, num_sample
     given = {}
 
     def counted(name):
-        original = getattr(scoring.metrics, name)
+        original = getattr(families.metrics, name)
 
         def score(real, fake, *rest):
             given[name] = len(fake), len(real)
@@ -120,7 +121,7 @@ def test_protocol_says_how_many_were_compared(extractor, monkeypatch, num_sample
         return score
 
     for name in ("precision_recall", "density", "coverage", "laplacian_swd"):
-        monkeypatch.setattr(scoring.metrics, name, counted(name))
+        monkeypatch.setattr(families.metrics, name, counted(name))
     real, images = blobs(0, num_real), blobs(1, num_samples)
     few = SMALL._replace(max_patch_images=50)
     network = NetworkScorer(extractor, list(NEIGHBOURS), few, real)
@@ -165,12 +166,14 @@ def test_held_out_images_are_stamped_with_those_compared():
 )
 def test_too_few_images_are_refused_by_name(families, num_samples, num_real, message):
     with pytest.raises(InputError, match=message):
-        Protocol().check(families, num_samples, num_real)
+        scoring.check_numbers(Protocol(), families, num_samples, num_real)
 
 
 def test_titles_and_directions_are_of_scores_that_exist():
-    keys = {key for family in scoring.FAMILIES.values() for key in family} | {"accuracy"}
-    assert {name.split(".")[1] for name in scoring.TITLES} <= keys
+    for family in scoring.FAMILIES.values():
+        assert {name.split(".")[1] for name in family.titles} <= set(family.keys)
+    assert scoring.describe("inception.frechet_distance") == {"title": "FID", "better": "lower"}
+    assert "title" in scoring.describe("classifier.accuracy")
     assert scoring.higher_is_better("inception.score")
     assert not scoring.higher_is_better("pixels.ms_ssim")
 
