@@ -13,6 +13,7 @@ import paddle
 from ppsci import arch
 
 from ppsci_gan import plots
+from ppsci_gan.errors import InputError
 
 
 def _as_plain(value: Any) -> Any:
@@ -33,6 +34,7 @@ class Player(arch.Arch):
 
     # (pattern, replacement) pairs from the names that PaddleScience publishes to ours, applied in order.
     published_names: Sequence[tuple] = ()
+    names_to_publish: Sequence[tuple] = ()  # the other way round
     # Patterns of the parameters that ppsci_gan.weights.transfer may start afresh, by the word for them in a
     # configuration, and the axis of the classes of those that have one.
     parts: Mapping[str, str] = {}
@@ -65,7 +67,27 @@ class Player(arch.Arch):
         """Return the weights under our names; those that have them already are left alone."""
         renamed = self.translate_names(state_dict)
         if renamed is not state_dict and "published_arithmetic" in self._buffers:
-            renamed["published_arithmetic"] = paddle.ones([], "int32")
+            renamed.setdefault("published_arithmetic", paddle.ones([], "int32"))
+        return renamed
+
+    @classmethod
+    def to_published_names(cls, state_dict: dict[str, Any], part: str) -> dict[str, Any]:
+        """Return weights under the names that PaddleScience publishes them by.
+
+        Args:
+            state_dict: Weights under our names.
+            part: ``generator`` or ``discriminator``, the prefix of their names.
+
+        Raises:
+            InputError: PaddleScience has no such network.
+        """
+        if not cls.names_to_publish:
+            raise InputError(f"PaddleScience publishes no network like {cls.__name__}: write a .safetensors file.")
+        renamed = {}
+        for name, value in state_dict.items():
+            for pattern, replacement in cls.names_to_publish:
+                name = re.sub(pattern, replacement, name)
+            renamed[f"{part}.{name}"] = value
         return renamed
 
     @classmethod

@@ -68,6 +68,10 @@ class PointNetwork(Player):
         (r"^reluLayer(\d)\.linear\.", lambda match: f"hidden.{int(match.group(1)) - 1}."),
         (r"^linear\.", "output."),
     )
+    names_to_publish = (
+        (r"^hidden\.(\d)\.", lambda match: f"reluLayer{int(match.group(1)) + 1}.linear."),
+        (r"^output\.", "linear."),
+    )
 
     def __init__(self, input_keys: Sequence[str], output_keys: Sequence[str], dim: int, output_dim: int):
         super().__init__(input_keys, output_keys)
@@ -156,6 +160,10 @@ class WganGpMnistGenerator(Generator):
         (r"^linear1\.", "input."),
         (r"^conv2d_transpose(\d)\.", lambda match: f"up.{int(match.group(1)) - 1}."),
     )
+    names_to_publish = (
+        (r"^input\.", "linear1."),
+        (r"^up\.(\d)\.", lambda match: f"conv2d_transpose{int(match.group(1)) + 1}."),
+    )
     image_shape = (1, 28, 28)
     black = 0.0
 
@@ -202,6 +210,10 @@ class WganGpMnistDiscriminator(Player):
         (r"^discriminator\.", ""),
         (r"^conv2d_(\d)\.", lambda match: f"down.{int(match.group(1)) - 1}."),
         (r"^linear\.", "output."),
+    )
+    names_to_publish = (
+        (r"^down\.(\d)\.", lambda match: f"conv2d_{int(match.group(1)) + 1}."),
+        (r"^output\.", "linear."),
     )
 
     def __init__(
@@ -400,6 +412,18 @@ class WganGpCifar10Generator(Generator):
         (r"\.normalize(\d)\.normalize\.", r".norm\1."),
         (r"^Normalize\.normalize\.", "norm."),
         (r"^conv\.", "output."),
+    )
+    names_to_publish = (
+        (r"^input\.", "linear1."),
+        (r"^blocks\.", "ResidualBlocks."),
+        (r"\.shortcut\.", ".conv_shortcut.conv2D."),
+        (r"\.conv1\.", ".conv_1.conv2D."),
+        (r"\.conv2\.", ".conv_2."),
+        (r"\.norm(\d)\.normalize\._mean$", r".normalize\1.normalize.mean"),
+        (r"\.norm(\d)\.normalize\._variance$", r".normalize\1.normalize.var"),
+        (r"\.norm(\d)\.", r".normalize\1.normalize."),
+        (r"^norm\.", "Normalize.normalize."),
+        (r"^output\.", "conv."),
     )
     parts = {
         "image": r"output\.",

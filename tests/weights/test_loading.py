@@ -15,6 +15,8 @@ from ppsci_gan import weights
 from ppsci_gan.errors import InputError
 from ppsci_gan.networks import wgangp
 
+FIXTURES = files.REPOSITORY / "tests" / "fixtures"
+
 
 def linear(inputs=2, outputs=3):
     return paddle.nn.Linear(inputs, outputs)
@@ -238,6 +240,77 @@ def test_publishing_from_the_command_line(checkpoint, tmp_path):
     assert state == {"iteration": 5, "seed": 42, "published": {"generator": "averaged", "critic": "critic"}}
     for path in (checkpoint, str(tmp_path / "shared")):  # scores say so, whichever of the two is evaluated
         assert weights.describe(path, "generator") == "averaged weights of iteration 5"
+
+
+PADDLESCIENCE = {
+    "toy_generator": (wgangp.WganGpToyGenerator, "generator", {"dim": 32}),
+    "toy_discriminator": (wgangp.WganGpToyDiscriminator, "critic", {"dim": 32}),
+    "mnist_generator": (wgangp.WganGpMnistGenerator, "generator", {"dim": 8}),
+    "cifar10_generator": (wgangp.WganGpCifar10Generator, "generator", {"dim": 8}),
+}
+
+
+@pytest.mark.parametrize("name", PADDLESCIENCE)
+def test_weights_go_home_to_paddlescience(name, tmp_path):
+    """From its published file to a checkpoint of ours and back: the same names and arrays, for paddle.load, too."""
+    network_class, part, settings = PADDLESCIENCE[name]
+    published = str(FIXTURES / "published" / f"{name}.pdparams")
+    network = network_class(("a",), ("b",), **settings)
+    weights.load(network, published, "MODEL.gen_net")
+    checkpoint = weights.Checkpoint({"iteration": 1, "seed": 0, "networks": {}})
+    checkpoint.state["networks"][part] = {"class": network_class.__name__, "settings": network.settings}
+    checkpoint.put(part, {key: value.numpy() for key, value in network.state_dict().items()})
+    checkpoint.write(tmp_path / "run.safetensors")
+
+    home = str(tmp_path / "home.pdparams")
+    weights.publish(str(tmp_path / "run"), home, part=part, classes=[network_class])
+    theirs, ours = paddle.load(published), paddle.load(home)
+    flag = f"{'generator' if part == 'generator' else 'discriminator'}.published_arithmetic"
+    assert ours.pop(flag, 1) == 1
+    assert ours.keys() == theirs.keys()
+    for key, value in theirs.items():
+        np.testing.assert_array_equal(ours[key], value, err_msg=key)
+    again = weights.restore(home, part, [network_class], {"input_keys": ["a"], "output_keys": ["b"]})
+    assert weights.digest(again) == weights.digest(network)
+
+
+def test_conditional_weights_have_paddlesciences_names():
+    network = wgangp.WganGpCifar10Generator(("a", "b"), ("c",), dim=4, use_label=True)
+    names = set(network.to_published_names(network.state_dict(), "generator"))
+    assert "generator.ResidualBlocks.2.normalize1.normalize.scale" in names
+    assert "generator.ResidualBlocks.0.normalize2.normalize.mean" in names
+    assert "generator.ResidualBlocks.0.normalize2.normalize.var" in names
+    state = {name: value.numpy() for name, value in network.state_dict().items()}
+    assert network.rename_published(network.to_published_names(state, "generator")).keys() == state.keys()
+
+
+def test_own_weights_in_paddlesciences_layout_keep_our_arithmetic(tmp_path, caplog):
+    network = wgangp.WganGpCifar10Generator(("a",), ("b",), dim=4)
+    checkpoint = weights.Checkpoint({"iteration": 1, "seed": 0})
+    description = {"class": "WganGpCifar10Generator", "settings": network.settings}
+    checkpoint.state["networks"] = {"generator": description}
+    checkpoint.put("generator", {key: value.numpy() for key, value in network.state_dict().items()})
+    checkpoint.write(tmp_path / "run.safetensors")
+    with caplog.at_level("WARNING", logger="ppsci"):
+        weights.publish(str(tmp_path / "run"), str(tmp_path / "home.pdparams"), classes=[type(network)])
+    assert "computes something else with these weights" in caplog.text
+    settings = {"input_keys": ["a"], "output_keys": ["b"]}
+    again = weights.restore(str(tmp_path / "home.pdparams"), "generator", [type(network)], settings)
+    assert not again.published
+
+
+@pytest.mark.parametrize(
+    ("path", "classes", "message"),
+    [
+        ("x.npz", [], "x.npz: end the name in .safetensors .* or .pdparams"),
+        ("x.pdparams", [], "its generator is of a version that does not say which"),
+    ],
+)
+def test_files_that_cannot_be_shared(tmp_path, path, classes, message):
+    weights.save_checkpoint(tmp_path / "run.safetensors", {"generator/w": np.ones(2)}, {"iteration": 1, "seed": 0})
+    with pytest.raises(InputError, match=message):
+        weights.publish(str(tmp_path / "run"), str(tmp_path / path), classes=classes)
+    assert not (tmp_path / path).exists()
 
 
 def test_published_weights_may_be_half_as_large(tmp_path):
