@@ -189,7 +189,7 @@ def export(cfg: DictConfig):
 def inference(cfg: DictConfig):
     predictor = GeneratorPredictor(cfg, [WganGpToyGenerator])
     samples = predictor.run(cfg.INFER.num_images * cfg.INFER.batch_size)
-    for number, points in enumerate(samples.reshape([cfg.INFER.num_images, -1, 2])):
+    for number, points in enumerate(np.array_split(samples, cfg.INFER.num_images)):
         plots.save_scatter(points, osp.join(cfg.output_dir, "images", f"{number:05d}.png"))
 
 

@@ -1,10 +1,8 @@
 """A schema per experiment: exactly the keys that it reads."""
 
-from typing import Annotated
 from typing import Any
 from typing import Literal
 
-from pydantic import Field
 from pydantic import NonNegativeInt
 from pydantic import PositiveInt
 from pydantic import model_validator
@@ -33,7 +31,7 @@ class Experiment(groups.Strict):
     mode: Literal["train", "eval", "export", "infer"]
     output_dir: str
     device: groups.Device
-    seed: Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy takes
+    seed: groups.Seed
     log_freq: PositiveInt
     log_level: Literal["debug", "info", "warning", "error"]
     use_vdl: bool

@@ -168,7 +168,18 @@ class ScoringNetwork(Strict):
     weights: str | None
 
 
-class ImageEvaluation(Evaluation):
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy takes
+
+
+class Choice(Strict):
+    """What to draw."""
+
+    labels: Annotated[list[NonNegativeInt], Field(min_length=1)] | None
+    seeds: Annotated[list[Seed], Field(min_length=1)] | None
+    truncation: Annotated[float, Field(ge=0.05)] | None  # drawing again takes long where hardly any number is accepted
+
+
+class ImageEvaluation(Evaluation, Choice):
     """Scores and pictures of images."""
 
     num_images: PositiveInt
@@ -179,7 +190,7 @@ class ImageEvaluation(Evaluation):
     classifier: ScoringNetwork
 
 
-class Inference(Strict):
+class Inference(Choice):
     """The exported generator, and how ppsci's predictor runs it."""
 
     num_images: PositiveInt

@@ -13,6 +13,7 @@ from ppsci_gan.data.images import Images
 from ppsci_gan.evaluation import pictures
 from ppsci_gan.evaluation.images import ImageEvaluation
 from ppsci_gan.evaluation.scoring import Protocol
+from ppsci_gan.networks import latent
 from ppsci_gan.networks.base import ImageGenerator
 from ppsci_gan.training.solver import AdversarialSolver
 
@@ -62,6 +63,8 @@ class GeneratorEvaluation:
                 default ``real``.
         """
         cfg, generator = self.cfg, self.generator
+        choice = cfg.EVAL.labels, cfg.EVAL.seeds, cfg.EVAL.truncation
+        chosen = latent.choose(generator, cfg.EVAL.num_images, cfg.seed, *choice)  # before what takes long
         evaluation = self._build(cfg.EVAL.scores, cfg.EVAL.num_samples)
         solver = AdversarialSolver(generator, validator=self._validator(evaluation), cfg=cfg)
         _, scores = solver.eval()
@@ -72,7 +75,7 @@ class GeneratorEvaluation:
         def generate(inputs: dict[str, np.ndarray]) -> np.ndarray:
             return generator.to_images(solver.generate(inputs, cfg.EVAL.batch_size))
 
-        pictures.draw_all(generator, generate, cfg.output_dir, cfg.EVAL.num_images, cfg.seed, known or self.real)
+        pictures.draw_all(generator, generate, cfg.output_dir, chosen, cfg.seed, known or self.real)
 
     def _build(self, scores: list[str], num_samples: int) -> ImageEvaluation:
         return ImageEvaluation(

@@ -17,13 +17,14 @@ from ppsci_gan.networks.base import ImageGenerator
 ANIMATED = 128  # pixels of an animation's frame
 WALK = {"points": 6, "steps": 12}
 ROWS = 10  # latents in a grid of classes
+SWEEP = {"dimensions": 10, "steps": 11}
 
 
 def draw_all(
     generator: ImageGenerator,
     generate: Callable[[dict[str, np.ndarray]], np.ndarray],
     folder: str,
-    num_images: int,
+    chosen: dict[str, np.ndarray],
     seed: int,
     real: Images | None = None,
 ) -> None:
@@ -32,20 +33,22 @@ def draw_all(
     Args:
         generator: The network.
         generate: Maps the generator's inputs to uint8 images [N, C, H, W].
-        folder: Gets ``samples.png``, ``images/``, ``walk.png`` and ``walk.gif``; of a conditional generator
-            ``classes.png`` and ``classes.gif``; with real images ``nearest.png``.
-        num_images: Of the grid.
-        seed: Of the latents.
+        folder: Gets ``samples.png``, ``images/``, ``walk.png``, ``walk.gif`` and ``sweep.png``, in which a row changes
+            one number of the latent; of a conditional generator ``classes.png`` and ``classes.gif``; with real images
+            ``nearest.png``.
+        chosen: The inputs of the grid, of ``latent.choose``.
+        seed: Of the other latents.
         real: Training images, to show whether the generator has only learnt them by heart.
     """
     place = Path(folder)
-    samples = generate(latent.fixed(generator, num_images, seed))
+    samples = generate(chosen)
     save_grid(samples, place / "samples.png")
     plots.save_images(samples, str(place / "images"))
     way = latent.walk(generator, **WALK, seed=seed)
     frames = generate(way)
     save_grid(frames, place / "walk.png", columns=WALK["steps"])
     plots.save_animation(plots.enlarged(frames, ANIMATED), str(place / "walk.gif"))
+    save_grid(generate(latent.sweep(generator, **SWEEP, seed=seed)), place / "sweep.png", columns=SWEEP["steps"])
     if generator.label_num:
         draw_classes(generator, generate, place, way, seed)
     more = ""

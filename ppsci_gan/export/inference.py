@@ -95,12 +95,14 @@ class GeneratorPredictor(GeneralPredictor):
         return inference.create_predictor(config), config
 
     def run(self, num_samples: int) -> np.ndarray:
-        """Return samples of the fixed latent, and write ``timing.json`` into ``output_dir``.
+        """Return the samples that ``INFER`` asks for, and write ``timing.json`` into ``output_dir``.
 
         Args:
-            num_samples: How many.
+            num_samples: Number of samples, where ``INFER.seeds`` does not say which.
         """
-        inputs = latent.fixed(self.generator, num_samples, self.settings.seed)
+        given = self.settings.INFER
+        choice = given.labels, given.seeds, given.truncation
+        inputs = latent.choose(self.generator, num_samples, self.settings.seed, *choice)
         samples, report = self.generate(inputs, self.settings.INFER.batch_size)
         write_report(report, str(Path(self.settings.output_dir, "timing.json")))
         return samples

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import paddle
 from paddle import nn
 from paddle.static import InputSpec
+
+from ppsci_gan.errors import InputError
 
 
 def sample(generator: nn.Layer, num_samples: int, labels: paddle.Tensor | None = None) -> dict[str, paddle.Tensor]:
@@ -50,6 +54,92 @@ def fixed(generator: nn.Layer, num_samples: int, seed: int) -> dict[str, np.ndar
     values = [np.random.default_rng(seed).standard_normal((num_samples, generator.latent_dim), dtype=np.float32)]
     if generator.label_num:
         values.append(np.arange(num_samples, dtype=np.int64) % generator.label_num)
+    return dict(zip(generator.input_keys, values))
+
+
+def choose(
+    generator: nn.Layer,
+    num_samples: int,
+    seed: int,
+    labels: Sequence[int] | None = None,
+    seeds: Sequence[int] | None = None,
+    truncation: float | None = None,
+) -> dict[str, np.ndarray]:
+    """Return the inputs of the samples that a user asks for.
+
+    Args:
+        generator: As for ``sample``.
+        num_samples: Number of samples, where no seeds are given.
+        seed: Of the samples together, where no seeds are given.
+        labels: Classes, in turn; by default all.
+        seeds: One per sample, so that a sample that somebody likes can be drawn again by its number.
+        truncation: Draw each number of the latent again until it lies within this distance of 0: a smaller one gives
+            more typical and less diverse samples (Brock et al. 2019, arXiv:1809.11096, section 3.1).
+
+    Raises:
+        InputError: The generator does not have these classes.
+
+    Examples:
+        >>> from types import SimpleNamespace
+        >>> from ppsci_gan.networks import latent
+        >>> generator = SimpleNamespace(latent_dim=2, label_num=10, input_keys=("noise", "labels"))
+        >>> inputs = latent.choose(generator, 3, seed=0, labels=[3, 5], truncation=0.5)
+        >>> inputs["labels"].tolist(), bool((abs(inputs["noise"]) <= 0.5).all())
+        ([3, 5, 3], True)
+    """
+    if labels is not None and not (generator.label_num and set(labels) <= set(range(generator.label_num))):
+        has = f"classes 0 to {generator.label_num - 1}" if generator.label_num else "no classes"
+        raise InputError(f"labels={list(labels)}: this generator has {has}.")
+    if seeds is None:
+        inputs = fixed(generator, num_samples, seed)
+        streams = [np.random.default_rng([seed, 1])]
+        parts = [inputs[generator.input_keys[0]]]
+    else:
+        of_seeds = [fixed(generator, 1, one) for one in seeds]
+        streams = [np.random.default_rng([one, 1]) for one in seeds]
+        parts = [inputs[generator.input_keys[0]] for inputs in of_seeds]
+    if truncation is not None:
+        parts = [_truncate(noise, truncation, stream) for noise, stream in zip(parts, streams)]
+    values = [np.concatenate(parts)]
+    if generator.label_num:
+        given = np.arange(generator.label_num) if labels is None else np.array(labels)
+        values.append(np.resize(given, len(values[0])).astype(np.int64))
+    return dict(zip(generator.input_keys, values))
+
+
+def _truncate(noise: np.ndarray, truncation: float, stream: np.random.Generator) -> np.ndarray:
+    noise = noise.copy()
+    while (outside := np.abs(noise) > truncation).any():
+        noise[outside] = stream.standard_normal(outside.sum(), dtype=np.float32)
+    return noise
+
+
+def sweep(generator: nn.Layer, dimensions: int, steps: int, seed: int, reach: float = 3.0) -> dict[str, np.ndarray]:
+    """Return inputs in which one number of the latent after the other goes from one end to the other.
+
+    Args:
+        generator: As for ``sample``.
+        dimensions: Number of the latent's numbers, the first ones, at most all.
+        steps: Inputs for each.
+        seed: Of the latent that the others stay at.
+        reach: The ends are at minus and plus this.
+
+    Examples:
+        >>> from types import SimpleNamespace
+        >>> from ppsci_gan.networks import latent
+        >>> generator = SimpleNamespace(latent_dim=2, label_num=0, input_keys=("noise",))
+        >>> latent.sweep(generator, 2, 3, seed=0, reach=1.0)["noise"][:3, 0].tolist()
+        [-1.0, 0.0, 1.0]
+    """
+    inputs = fixed(generator, 1, seed)
+    dimensions = min(dimensions, generator.latent_dim)
+    noise = np.repeat(inputs[generator.input_keys[0]], dimensions * steps, axis=0)
+    for number in range(dimensions):
+        noise[number * steps : (number + 1) * steps, number] = np.linspace(-reach, reach, steps)
+    values = [
+        noise,
+        *(np.repeat(inputs[key], dimensions * steps) for key in generator.input_keys[1:2] if key in inputs),
+    ]
     return dict(zip(generator.input_keys, values))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import paddle
 import pytest
 
+from ppsci_gan.errors import InputError
 from ppsci_gan.networks import latent
 
 PLAIN = SimpleNamespace(latent_dim=3, label_num=0, input_keys=("noise",))
@@ -57,3 +58,49 @@ def test_walk_passes_its_points_at_even_angles_and_comes_back(generator):
     angles = np.arccos((directions[1:] * directions[:-1]).sum(1).clip(-1, 1)).reshape(4, 5)
     whole = np.arccos((directions[:20:5] * np.roll(directions[:20:5], -1, 0)).sum(1))
     np.testing.assert_allclose(angles.sum(1), whole, rtol=1e-4)  # within a plane, and never back
+
+
+@pytest.fixture
+def conditional():
+    return SimpleNamespace(latent_dim=200, label_num=10, input_keys=("noise", "labels"))
+
+
+def test_samples_of_seeds_are_those_of_the_seeds_alone(conditional):
+    inputs = latent.choose(conditional, 99, seed=0, labels=[3], seeds=[7, 12])
+    for row, seed in zip(inputs["noise"], (7, 12)):
+        np.testing.assert_array_equal(row, latent.fixed(conditional, 1, seed)["noise"][0])
+    assert inputs["labels"].tolist() == [3, 3]
+
+
+def test_without_a_choice_the_latent_is_the_fixed_one(conditional):
+    chosen, fixed = latent.choose(conditional, 12, seed=5), latent.fixed(conditional, 12, 5)
+    for key, value in fixed.items():
+        np.testing.assert_array_equal(chosen[key], value)
+
+
+def test_truncated_latents_are_normal_within_the_bound(conditional):
+    found = latent.choose(conditional, 500, seed=0, truncation=1.0)["noise"]
+    assert np.abs(found).max() <= 1
+    # Of the normal distribution cut at +-1: variance 1 - 2 phi(1) / (2 Phi(1) - 1) = 0.2911
+    assert found.std() == pytest.approx(0.2911**0.5, rel=0.01)
+    kept = latent.fixed(conditional, 500, 0)["noise"]
+    assert (found[np.abs(kept) <= 1] == kept[np.abs(kept) <= 1]).all()
+    one, both = (latent.choose(conditional, 0, 0, seeds=s, truncation=0.5)["noise"][0] for s in ([4], [4, 9]))
+    np.testing.assert_array_equal(one, both)
+
+
+def test_classes_that_a_generator_does_not_have_are_refused(conditional):
+    with pytest.raises(InputError, match=r"labels=\[10\]: this generator has classes 0 to 9"):
+        latent.choose(conditional, 1, 0, labels=[10])
+    with pytest.raises(InputError, match="has no classes"):
+        latent.choose(SimpleNamespace(latent_dim=2, label_num=0, input_keys=("noise",)), 1, 0, labels=[1])
+
+
+def test_a_sweep_changes_one_number_at_a_time(conditional):
+    inputs = latent.sweep(conditional, dimensions=3, steps=5, seed=1)
+    start = latent.fixed(conditional, 1, 1)["noise"][0]
+    for number, rows in enumerate(inputs["noise"].reshape(3, 5, -1)):
+        np.testing.assert_allclose(rows[:, number], [-3, -1.5, 0, 1.5, 3])
+        others = np.arange(200) != number
+        assert (rows[:, others] == start[others]).all()
+    assert inputs["labels"].tolist() == [0] * 15
