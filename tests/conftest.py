@@ -83,14 +83,6 @@ def npu(folder_of_all_workers):
     return functools.partial(stand_in_npu.environment, folder)
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _initialised_logger():
-    """The first message sets ppsci's logger up, and only after that is it captured."""
-    from ppsci.utils import logger  # not above: workers collect before they import Paddle
-
-    logger.info("")
-
-
 @pytest.fixture(autouse=True)
 def own_environment():
     """What a test, or the code that it runs, sets in the environment ends with it."""

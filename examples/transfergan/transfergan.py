@@ -92,7 +92,7 @@ def start(cfg: DictConfig, generator: WganGpCifar10Generator, critic: WganGpCifa
     """Give the players their sources' weights, and report; return where the average starts, if not at the generator."""
     ways = transfers(cfg)
     reports = {way.name: way.load(player) for way, player in zip(ways, (generator, critic))}
-    told = transfer.tell(reports, {way.name: way.path for way in ways})
+    told = transfer.log_reports(reports, {way.name: way.path for way in ways})
     path = osp.join(cfg.output_dir, "transfer.json")
     if ranks.is_first():
         with atomic(path) as temporary:

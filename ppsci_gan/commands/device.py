@@ -17,7 +17,7 @@ VARIABLES = ("CUSTOM_DEVICE_ROOT", "ASCEND_HOME_PATH", "ASCEND_TOOLKIT_HOME", "C
 
 
 def report() -> list[str]:
-    """Return what there is on the current device, and which operators of the networks it has."""
+    """Describe the machine and the current device: versions, cores, operators, memory."""
     missing = device.missing_second_order_kernels()
     penalty = f"explicit, as there is no {' and no '.join(missing)}" if missing else "autograd"
     return [

@@ -14,8 +14,8 @@ from ppsci_gan.devices import device
 from ppsci_gan.errors import InputError
 from ppsci_gan.evaluation import scoring
 from ppsci_gan.evaluation.images import ImageEvaluation
-from ppsci_gan.evaluation.report import main_keys
 from ppsci_gan.evaluation.report import report
+from ppsci_gan.evaluation.report import select_main_keys
 from ppsci_gan.evaluation.scoring import NetworkScorer
 from ppsci_gan.evaluation.scoring import Protocol
 from ppsci_gan.features import extractor
@@ -113,7 +113,7 @@ def _compare(scorer: NetworkScorer, real: Images) -> bool:
     digest = scorer.extractor.protocol["network_sha256"]
     known = KNOWN.get("inception" if scorer.name == "inception" else digest, {}).get(real.name, {})
     all_right = True
-    for key in main_keys(values):
+    for key in select_main_keys(values):
         line = f"{scorer.name}.{key} of {real.name}: {values[key]:.5g}"
         if key in known:
             value, tolerance = known[key]

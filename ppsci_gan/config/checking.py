@@ -71,7 +71,7 @@ def find_schema(name: str | None) -> type[BaseModel]:
 
 
 def explain_unknown(cfg: DictConfig, key: str) -> str | None:
-    """Return what to tell about a key that is not in the composed configuration; None where the schema knows it.
+    """Explain a key that is not in the composed configuration; None if the schema knows it.
 
     Args:
         cfg: The composed configuration.
@@ -104,7 +104,7 @@ def _line(schema: type[BaseModel], error: dict[str, Any]) -> str:
 
 
 def _advice(schema: type[BaseModel], path: Sequence[str | int]) -> str:
-    """Return what there is instead of an unknown key: the keys that resemble it, or all where none does."""
+    """Return the keys that resemble an unknown one, or all keys if none does."""
     *groups, name = path
     group = _group_at(schema, groups)
     instead = getattr(group, "instead", {})

@@ -49,7 +49,7 @@ class Experiment(groups.Strict):
 
     @model_validator(mode="after")
     def weights_are_given(self):
-        """Evaluation and export are of given weights, never of random ones."""
+        """Evaluation and export need weights; random ones are never used."""
         for mode, group in (("eval", "EVAL"), ("export", "INFER")):
             if self.mode == mode and getattr(self, group).pretrained_gen_model_path is None:
                 raise ValueError(

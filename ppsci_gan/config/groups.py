@@ -56,7 +56,7 @@ def only(value: Any, reason: str) -> Any:
 
 
 class Strict(BaseModel):
-    """A group whose unknown keys are refused, and values of another type: the scripts read them unconverted.
+    """A group that refuses unknown keys and values of another type, as scripts read them unconverted.
 
     Attributes:
         instead: What to tell about keys that one may expect here, by key.

@@ -1,4 +1,4 @@
-"""What is scored, with how many samples, and how scores are reported."""
+"""Scoring generators: which scores, on how many samples, and how they are reported."""
 
 from ppsci_gan.evaluation.generator import GeneratorEvaluation
 

@@ -95,7 +95,7 @@ class Family(NamedTuple):
 
 
 def choose(array: np.ndarray, number: int, seed: int) -> np.ndarray:
-    """Return some rows, at random, in their order: the first ones may be of one class, or easier than the others.
+    """Return a random subset of the rows, in order: the first rows may be of one class.
 
     Args:
         array: [N, ...].

@@ -19,7 +19,7 @@ from ppsci_gan.training.solver import AdversarialSolver
 
 
 class GeneratorEvaluation:
-    """What is scored with how many samples, while training and afterwards.
+    """Scores and draws a generator of images, during training and afterwards.
 
     Args:
         cfg: Configuration; read are ``EVAL``, ``TRAIN.eval_during_train``, ``TRAIN.num_eval_samples``,

@@ -15,8 +15,8 @@ from ppsci.utils import logger
 from ppsci_gan.data.images import Images
 from ppsci_gan.errors import InputError
 from ppsci_gan.evaluation import scoring
-from ppsci_gan.evaluation.report import main_keys
 from ppsci_gan.evaluation.report import report
+from ppsci_gan.evaluation.report import select_main_keys
 from ppsci_gan.evaluation.scoring import NetworkScorer
 from ppsci_gan.evaluation.scoring import PixelScorer
 from ppsci_gan.evaluation.scoring import Protocol
@@ -31,7 +31,7 @@ _TOLERANCE = 1e-3  # of the generator's range: rounding
 
 
 class ImageEvaluation:
-    """Scores of generated images beside those of real ones that the generator has not seen.
+    """Scores generated images, and held-out real images for comparison.
 
     What is left out, and why, is said in the log.
 
@@ -90,7 +90,7 @@ class ImageEvaluation:
         seed: int,
         finish: Callable[[np.ndarray], np.ndarray] = lambda samples: samples,
     ) -> dict[str, ppsci.validate.Validator]:
-        """Return what scores the images of a fixed latent, as bytes, in a solver.
+        """Return a ppsci validator that scores the images of a fixed latent as bytes.
 
         Args:
             generator: The network.
@@ -133,7 +133,7 @@ class ImageEvaluation:
         return metric
 
     def score(self, images: Images) -> dict[str, dict[str, float]]:
-        """Return the scores of images from elsewhere, by scorer and key, as ``Solver.eval`` does.
+        """Return the scores of given images by scorer and key, as ``Solver.eval`` does.
 
         Args:
             images: ``num_samples`` of them.
@@ -193,7 +193,7 @@ class ImageEvaluation:
                 **scorer.describe(key, self.num_samples),
             }
             for scorer in self.scorers
-            for key in main_keys(groups[scorer.name])
+            for key in select_main_keys(groups[scorer.name])
         }
 
     def _held_out_protocol(self, scorer: Scorer, key: str) -> dict[str, str]:
@@ -204,7 +204,7 @@ class ImageEvaluation:
 
 
 def check_values(samples: np.ndarray, low: float) -> None:
-    """Refuse generated values that are no image.
+    """Raise an InputError unless generated values are finite and in the images' range.
 
     Args:
         samples: Floats of any shape.

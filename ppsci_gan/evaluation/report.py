@@ -40,7 +40,7 @@ def report(groups: dict[str, dict[str, float]], protocols: dict[str, dict[str, A
     """
     records = {}
     for metric, values in groups.items():
-        for key in main_keys(values):
+        for key in select_main_keys(values):
             record = {"value": float(values[key])}
             record.update({name: float(values[key + end]) for end, name in _SUFFIXES.items() if key + end in values})
             name = f"{metric}.{key}"
@@ -53,15 +53,15 @@ def report(groups: dict[str, dict[str, float]], protocols: dict[str, dict[str, A
     logger.message(f"Scores: {path}")
 
 
-def main_keys(values: dict[str, float]) -> list[str]:
-    """Return the keys of the scores themselves, without their deviations and the values of real data.
+def select_main_keys(values: dict[str, float]) -> list[str]:
+    """Return the keys of the scores, without those of their deviations and of real data.
 
     Args:
         values: By key, as ``report`` takes them.
 
     Examples:
-        >>> from ppsci_gan.evaluation.report import main_keys
-        >>> main_keys({"score": 9.0, "score_std": 0.1, "score_of_real": 9.7, "modes_of_real": 8.0})
+        >>> from ppsci_gan.evaluation.report import select_main_keys
+        >>> select_main_keys({"score": 9.0, "score_std": 0.1, "score_of_real": 9.7, "modes_of_real": 8.0})
         ['score', 'modes_of_real']
     """
     belonging = {key + suffix for key in values for suffix in _SUFFIXES}

@@ -35,7 +35,7 @@ ACCURACY = {"classifier.accuracy": "share put into the class asked for"}
 
 
 def check_numbers(protocol: Protocol, names: Sequence[str], num_samples: int, num_real: int | None) -> None:
-    """Refuse families that there are too few images for, before any is made.
+    """Raise an InputError for families that need more images, before any is generated.
 
     Args:
         protocol: Numbers that decide the figures.
@@ -208,7 +208,7 @@ Scorer = NetworkScorer | PixelScorer
 
 
 def higher_is_better(name: str) -> bool:
-    """Say which direction of a score is the better one.
+    """Return whether a higher score is better.
 
     Args:
         name: ``<scorer>.<key>``, such as ``classifier.frechet_distance``.
@@ -250,7 +250,7 @@ def choose_point_score(wanted: str, data: str, has_modes: bool) -> tuple[str, bo
 
 
 def describe(name: str) -> dict[str, str]:
-    """Return what a score is called in the literature, where it has a name there, and its better direction.
+    """Return a score's name in the literature, if it has one, and its better direction.
 
     Args:
         name: ``<scorer>.<key>``.
@@ -266,7 +266,7 @@ def describe(name: str) -> dict[str, str]:
 
 
 def choose(images: Images, number: int, seed: int) -> Images:
-    """Return some of the images, at random: the first ones may be of one class, or easier than the others.
+    """Return a random subset of the images, in order: the first ones may be of one class.
 
     Args:
         images: The whole set.

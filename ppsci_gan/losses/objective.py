@@ -97,7 +97,7 @@ class Objective:
         acgan_generated: bool,
         **others: float,
     ) -> Objective:
-        """Make an objective of the keys of the configuration's group ``LOSS``.
+        """Build an objective from the configuration's group ``LOSS``.
 
         Args:
             critic: As for the constructor.

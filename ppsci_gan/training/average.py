@@ -36,7 +36,7 @@ class GeneratorAverage(ema.ExponentialMovingAverage):
         self.optimizer = optimizer
 
     def start_from(self, arrays: dict[str, np.ndarray]) -> None:
-        """Begin with other values than the generator's own, such as the average of the run that it comes from.
+        """Initialise the average from given values, such as the average of the run that this one continues.
 
         Args:
             arrays: Arrays by the names of parameters and buffers; those that are not named begin as they are.
@@ -47,7 +47,7 @@ class GeneratorAverage(ema.ExponentialMovingAverage):
 
     @paddle.no_grad()
     def restart(self) -> None:
-        """Begin anew from the generator's present values."""
+        """Reset the average to the generator's current weights."""
         for name, value in self._named_values():
             self.params_shadow[name].set_value(precision.to_float32(value, self.optimizer))
 
@@ -68,7 +68,7 @@ class GeneratorAverage(ema.ExponentialMovingAverage):
 
     @paddle.no_grad()
     def apply_shadow(self) -> None:
-        """Put the average in the generator's place, until ``restore``."""
+        """Swap the average into the generator; ``restore`` swaps it back."""
         for name, value in self._named_values():
             self.params_backup[name] = value.clone()
             paddle.assign(self.params_shadow[name].astype(value.dtype), value)

@@ -6,7 +6,7 @@ from collections import deque
 
 
 class CollapseWatch:
-    """Watch a discriminator's terms over a window of iterations.
+    """Detect mode collapse and an overpowered critic over a window of iterations.
 
     A single bad batch means nothing; what lasts for a window does. After a report, the next one comes only when a
     window was healthy in between.
@@ -33,7 +33,7 @@ class CollapseWatch:
         self.reported = False
 
     def observe(self, terms: dict[str, float], iterations: int) -> str | None:
-        """Take in the means over some iterations; return what is wrong, once.
+        """Add the means over some iterations; return a complaint when a window turns bad, once.
 
         Args:
             terms: ``accuracy_real``, ``accuracy_fake`` and ``diversity``, as ``ppsci_gan.losses.Objective`` gives them.

@@ -20,8 +20,8 @@ _MISSING = (
 
 
 @contextmanager
-def tried(network: nn.Layer, precision: str) -> Iterator[None]:
-    """Try a step: leave no trace of it in a network, and name what the device cannot do.
+def dry_run(network: nn.Layer, precision: str) -> Iterator[None]:
+    """Dry-run a step: restore the network afterwards, and name the operator that the device lacks.
 
     Args:
         network: Its gradients are cleared, its buffers and running statistics restored afterwards.
@@ -33,14 +33,14 @@ def tried(network: nn.Layer, precision: str) -> Iterator[None]:
     Examples:
         >>> import paddle
         >>> from ppsci_gan.training import dry_run
-        >>> with dry_run.tried(paddle.nn.Linear(2, 2), "float32"):
+        >>> with dry_run.dry_run(paddle.nn.Linear(2, 2), "float32"):
         ...     raise RuntimeError("The kernel `conv2d_double_grad` is not registered.")
         Traceback (most recent call last):
             ...
         ppsci_gan.errors.InputError: cpu cannot train this in float32: it has no conv2d_double_grad. ...
     """
     try:
-        with unchanged(network):
+        with preserve_state(network):
             yield
     except (RuntimeError, NotImplementedError, ValueError) as error:
         operator = next((match[1] for pattern in _MISSING if (match := pattern.search(str(error)))), None)
@@ -55,8 +55,8 @@ def tried(network: nn.Layer, precision: str) -> Iterator[None]:
 
 
 @contextmanager
-def unchanged(network: nn.Layer) -> Iterator[None]:
-    """Restore what forward passes in training mode change: buffers, and the running statistics of normalisations.
+def preserve_state(network: nn.Layer) -> Iterator[None]:
+    """Restore what training-mode forward passes change: buffers and running statistics.
 
     Args:
         network: Any.
@@ -65,7 +65,7 @@ def unchanged(network: nn.Layer) -> Iterator[None]:
         >>> import paddle
         >>> from ppsci_gan.training import dry_run
         >>> layer = paddle.nn.BatchNorm1D(2)
-        >>> with dry_run.unchanged(layer):
+        >>> with dry_run.preserve_state(layer):
         ...     out = layer(paddle.ones([4, 2]))
         >>> layer._mean.tolist()
         [0.0, 0.0]

@@ -6,7 +6,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from ppsci_gan.training.dry_run import unchanged
+from ppsci_gan.training.dry_run import preserve_state
 
 MOST = 100_000  # values of a layer that are kept
 
@@ -17,7 +17,7 @@ def collect(
     inputs: dict[str, paddle.Tensor],
     real: dict[str, paddle.Tensor],
 ) -> dict[str, np.ndarray]:
-    """Return outputs of both players and of their layers, as in training; nothing of it is remembered by them.
+    """Return the outputs of both players and of their layers in training mode; their state is restored.
 
     Args:
         generator: See ``ppsci_gan.networks.latent``.
@@ -29,7 +29,7 @@ def collect(
         float32 arrays by name: ``latent``, ``score/real``, ``score/fake``, ``generator/<layer>`` and
         ``discriminator/<layer>``, the latter of generated samples.
     """
-    with paddle.no_grad(), unchanged(generator), unchanged(discriminator):
+    with paddle.no_grad(), preserve_state(generator), preserve_state(discriminator):
         generated, of_generator = _record_outputs(generator, inputs)
         fake = {**real, discriminator.input_keys[0]: generated[generator.output_keys[0]]}
         if "labels" in inputs:
@@ -40,11 +40,11 @@ def collect(
     found = {"latent": inputs[generator.input_keys[0]], "score/real": of_real[score], "score/fake": of_fake[score]}
     found.update({f"generator/{name}": value for name, value in of_generator.items()})
     found.update({f"discriminator/{name}": value for name, value in of_discriminator.items()})
-    return {name: _thinned(value.astype("float32").numpy()) for name, value in found.items()}
+    return {name: _subsample(value.astype("float32").numpy()) for name, value in found.items()}
 
 
 def _record_outputs(network: nn.Layer, inputs: dict[str, paddle.Tensor]):
-    """Run a network; return its outputs, and those of its convolutions and products."""
+    """Run a network; return its outputs and those of its convolutional and linear layers."""
     seen: dict[str, paddle.Tensor] = {}
     layers = {name: layer for name, layer in network.named_sublayers() if getattr(layer, "weight", None) is not None}
     hooks = [
@@ -59,7 +59,7 @@ def _record_outputs(network: nn.Layer, inputs: dict[str, paddle.Tensor]):
             hook.remove()
 
 
-def _thinned(values: np.ndarray) -> np.ndarray:
-    """At most so many values, evenly from all."""
+def _subsample(values: np.ndarray) -> np.ndarray:
+    """Subsample an array evenly to at most this many values."""
     flat = values.reshape(-1)
     return flat[:: -(-len(flat) // MOST)]

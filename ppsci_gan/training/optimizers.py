@@ -33,7 +33,7 @@ def adam(
 
 
 def optimizer_state(optimizer: paddle.optimizer.Optimizer, model: nn.Layer) -> dict[str, paddle.Tensor]:
-    """Return an optimizer's tensors, named after the network's parameters.
+    """Return an optimizer's tensors under the names of the network's parameters.
 
     Paddle names them after counters of layers ever built, which differ from process to process.
 
@@ -52,7 +52,7 @@ def optimizer_state(optimizer: paddle.optimizer.Optimizer, model: nn.Layer) -> d
 
 
 def set_optimizer_state(optimizer: paddle.optimizer.Optimizer, model: nn.Layer, arrays: dict[str, np.ndarray]) -> None:
-    """Give an optimizer the state that ``optimizer_state`` returned; its scheduler is left as it is.
+    """Restore what ``optimizer_state`` returned; the scheduler keeps its own state.
 
     Args:
         optimizer: The optimizer.
@@ -75,7 +75,7 @@ def set_optimizer_state(optimizer: paddle.optimizer.Optimizer, model: nn.Layer, 
 
 
 def reset_optimizer(optimizer: paddle.optimizer.Adam, model: nn.Layer) -> None:
-    """Let Adam forget its moments.
+    """Reset Adam's moments to zero.
 
     Args:
         optimizer: The optimizer.

@@ -68,7 +68,7 @@ class Phase(NamedTuple):
 
 
 class Updates:
-    """How players are updated: in which precision, over how many parts of a batch, averaged over ranks.
+    """Updates players: mixed precision, gradient accumulation, averaging over ranks.
 
     Attributes:
         counts: Number of updates that each phase had.
@@ -78,7 +78,7 @@ class Updates:
         generator: Makes the generated samples of every phase.
         phases: All phases.
         precision: Of the computation.
-        accumulate: Batches whose gradients make one update.
+        accumulate: Number of batches whose gradients make one update.
     """
 
     def __init__(self, generator: nn.Layer, phases: Sequence[Phase], precision: Precision, accumulate: int = 1):
@@ -131,7 +131,7 @@ class Updates:
 
     @contextmanager
     def only_learning(self, player: nn.Layer) -> Iterator[None]:
-        """Ask for no gradient of the other players' parameters."""
+        """Freeze the other players' parameters, so that their gradients are not computed."""
         frozen = [
             parameter
             for other in self.players
@@ -152,6 +152,6 @@ class Updates:
         return {name: scaler.state_dict() for name, scaler in self.scalers.items()}
 
     def set_state_dict(self, states: dict[str, Any]) -> None:
-        """Take over the loss scalers' states of a checkpoint."""
+        """Restore the loss scalers' states."""
         for name, scaler in self.scalers.items():
             scaler.set_state_dict(states.get(name, {}))

@@ -15,7 +15,7 @@ HALF = (paddle.float16, paddle.bfloat16)
 
 
 class Precision:
-    """What a run computes in half precision, and each player's loss scaler.
+    """Mixed precision of a run, with a loss scaler for each player.
 
     With level O1 the weights stay float32; with O2 they are half, too, and the optimizer holds float32 masters. Either
     way convolutions and matrix products are half, and what sums many values is float32.
@@ -44,16 +44,16 @@ class Precision:
         return f"{self.dtype}, {self.level}" if self.enabled else "float32"
 
     def autocast(self) -> AbstractContextManager:
-        """Return the context for a training step: its products are half."""
+        """Return the context for a training step: matrix products in half precision."""
         # The same lists for O2: its own would have the arithmetic of losses in half, too.
         return paddle.amp.auto_cast(level="O1", dtype=self.dtype) if self.enabled else nullcontext()
 
     def autocast_for_evaluation(self) -> AbstractContextManager:
-        """Return the context for evaluating: float32, but where the weights themselves are half."""
+        """Return the context for evaluation: float32, unless the weights are in half precision."""
         return self.autocast() if self.level == "O2" else nullcontext()
 
     def prepare(self, player: nn.Layer, optimizer: paddle.optimizer.Optimizer) -> None:
-        """Make a player's weights half where the level asks for it; its optimizer then has the masters.
+        """Convert a player's weights to half precision at level O2; the optimizer then holds float32 masters.
 
         Args:
             player: Network with float32 weights.
@@ -96,7 +96,7 @@ class Scaler:
         (self.scaler.scale(loss) if self.scaler else loss).backward()
 
     def step(self, optimizer: paddle.optimizer.Optimizer) -> None:
-        """Update, unless a gradient overflowed; then halve the scale.
+        """Update the player; after an overflow, skip the update and halve the scale.
 
         Args:
             optimizer: The player's.
@@ -123,11 +123,11 @@ class Scaler:
 
     @property
     def scale(self) -> float:
-        """Present factor of the loss."""
+        """Current loss scale."""
         return float(self.scaler._scale) if self.scaler else 1.0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps, as JSON can hold it."""
+        """Return the state as plain values, for a checkpoint."""
         if self.scaler is None:
             return {}
         state = self.scaler.state_dict()
@@ -139,7 +139,7 @@ class Scaler:
         }
 
     def set_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over the state of a checkpoint; one of a run in another precision has none."""
+        """Restore the state; a checkpoint of another precision has none."""
         if self.scaler is None or not state:
             return
         counts = {key: state[key] for key in ("incr_count", "decr_count")}
@@ -162,7 +162,7 @@ def to_float32(parameter: Tensor, optimizer: paddle.optimizer.Optimizer | None =
 
 
 def load(player: nn.Layer, values: dict[str, Tensor], optimizer: paddle.optimizer.Optimizer | None = None) -> None:
-    """Give a network float32 weights, whatever the precision of its own; masters get them unrounded.
+    """Load float32 weights into a network of any precision; master weights get them unrounded.
 
     Args:
         player: The network.

@@ -13,7 +13,7 @@ from ppsci_gan.files import atomic
 
 
 class Scalars:
-    """``scalars.jsonl``: one JSON object a line, with the iteration and whatever was measured then.
+    """``scalars.jsonl``: one JSON object per line, with the iteration and its measurements.
 
     Args:
         path: The file; it is appended to.
@@ -48,7 +48,7 @@ class Scalars:
         return [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.is_file() else []
 
     def drop_after(self, iteration: int) -> None:
-        """Forget what came after an iteration that a run goes on from.
+        """Drop the rows after the iteration that a run resumes from.
 
         Args:
             iteration: The last one to keep.
@@ -59,7 +59,7 @@ class Scalars:
                 path.write_text("".join(json.dumps(row) + "\n" for row in kept))
 
     def curves(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Return iterations and values of everything that was measured, by name."""
+        """Return the curves, (iterations, values), by name."""
         rows = self.rows()
         names = dict.fromkeys(name for row in rows for name in row if name != "iteration")
         return {name: tuple(np.array([(r["iteration"], r[name]) for r in rows if name in r]).T) for name in names}

@@ -129,7 +129,7 @@ class AdversarialSolver(ppsci.solver.Solver):
         cfg: DictConfig,
     ):
         self.generator = generator
-        # Null until a script has read the data of which an epoch is a pass; for evaluation it never does.
+        # Null where an epoch is a pass over the data, until the script has opened them; evaluation never does.
         iterations = cfg.TRAIN.epochs * (cfg.TRAIN.iters_per_epoch or 0)
         parts = cfg.TRAIN.update_freq * ranks.count()
         self.stages = Stages(stages or [Stage("training", iterations, phases)], parts, is_growing=bool(stages))
@@ -187,7 +187,7 @@ class AdversarialSolver(ppsci.solver.Solver):
     # --- training ---
 
     def train(self) -> None:
-        """Train from where the run stands to its end; Ctrl-C saves a checkpoint first.
+        """Train to the end, from the start or a checkpoint; Ctrl-C saves a checkpoint first.
 
         Raises:
             FloatingPointError: A loss is no longer finite. The last checkpoint is from before.
@@ -220,7 +220,7 @@ class AdversarialSolver(ppsci.solver.Solver):
         """
         present, _ = self.stages.position(self.global_step)
         self.trial_seconds = [0.0] * present
-        with dry_run.tried(self.model, self.precision.name):
+        with dry_run.dry_run(self.model, self.precision.name):
             for stage in self.stages.stages[present:]:
                 if self.stages.is_growing:
                     logger.info(f"Trying an iteration of stage {stage.name} with its whole batch")
@@ -440,7 +440,7 @@ class AdversarialSolver(ppsci.solver.Solver):
                     writer.add_histogram(name, array, self.global_step)
 
     def _remaining_seconds(self, per_iteration: float) -> float:
-        """Estimate what is left: the present stage at its pace, later ones at that of their trial."""
+        """Estimate the remaining time: this stage at its measured pace, later stages at that of their dry run."""
         index, number = self.stages.position(self.global_step)
         left = per_iteration * (self.stages[index].iterations - number)
         return left + sum(
@@ -473,7 +473,7 @@ class AdversarialSolver(ppsci.solver.Solver):
     # --- checkpoints ---
 
     def save_checkpoint(self, name: str, averaged: bool = True) -> None:
-        """Write all that the run needs to go on to ``<output_dir>/checkpoints/<name>.safetensors``.
+        """Write everything that resuming needs to ``<output_dir>/checkpoints/<name>.safetensors``.
 
         Args:
             name: Such as ``latest``.
@@ -512,7 +512,7 @@ class AdversarialSolver(ppsci.solver.Solver):
         checkpoint.write(Path(self.output_dir, "checkpoints", f"{name}.safetensors"))
 
     def load_checkpoint(self, path: str) -> None:
-        """Continue from a checkpoint: players, optimizers, schedulers, average, iteration and best scores.
+        """Resume from a checkpoint: players, optimizers, schedulers, average, iteration and best scores.
 
         Args:
             path: ``<run>/checkpoints/<name>``, with or without suffix.
@@ -523,7 +523,7 @@ class AdversarialSolver(ppsci.solver.Solver):
         checkpoint = weights.Checkpoint.read(path)
         state = checkpoint.state
         self._check_checkpoint(state, path)
-        # The generator first: what its message tells to set is often what the critic's settings follow.
+        # The generator first: the critic's settings often follow the ones that its error message names.
         for name, player in sorted(self.players.items(), key=lambda item: item[1] is not self.generator):
             arrays = checkpoint.group(name)
             weights.check(player, arrays, path, "MODEL.gen_net" if player is self.generator else "MODEL.dis_net")

@@ -12,7 +12,7 @@ from ppsci_gan.training.phases import Phase
 
 
 class Stage(NamedTuple):
-    """A part of a training with phases and data of its own; players and optimizers are those of the other stages.
+    """A part of a training with its own phases and data; players and optimizers are shared by all stages.
 
     Attributes:
         name: Such as ``16x16``.
@@ -60,7 +60,7 @@ class Stages:
         return self.stages[index]
 
     def position(self, iteration: int) -> tuple[int, int]:
-        """Return the index of the stage that an iteration ended in, and the number of iterations done there."""
+        """Return the index of the stage that an iteration belongs to, and the number of iterations done in it."""
         for index, stage in enumerate(self.stages[:-1]):
             if iteration <= stage.iterations:
                 return index, iteration
@@ -68,7 +68,7 @@ class Stages:
         return len(self.stages) - 1, iteration
 
     def after(self, iteration: int) -> tuple[Stage, int]:
-        """Return the stage of the next iteration, and its number there."""
+        """Return the stage of the next iteration, and the iteration's number in it."""
         index, done = self.position(iteration)
         return (self.stages[index + 1], 0) if done == self.stages[index].iterations else (self.stages[index], done)
 
@@ -82,13 +82,13 @@ class Stages:
         return stage.real_images() * self.parts
 
     def state(self, iteration: int) -> dict[str, Any]:
-        """Return the place after an iteration, in images: other numbers of ranks can go on from it."""
+        """Return the position after an iteration, in images, so that another number of ranks can resume from it."""
         index, done = self.position(iteration)
         stage = self.stages[index]
         return {"index": index, "name": stage.name, "images": done * self.images_per_iteration(stage)}
 
     def find_iteration(self, state: dict[str, Any], path: str) -> int:
-        """Return the iteration at which a checkpoint's run stands among these stages.
+        """Return the iteration that a checkpoint corresponds to among these stages.
 
         Args:
             state: Of the checkpoint: ``iteration``, and ``stage`` as ``state`` returned it.

@@ -117,7 +117,7 @@ class Checkpoint:
         self.tensors.update({f"{group}/{name}": value for name, value in arrays.items()})
 
     def group(self, name: str) -> dict[str, np.ndarray]:
-        """Return the arrays of a group by their names there; none if it does not exist.
+        """Return the arrays of a group by name; empty if there is no such group.
 
         Args:
             name: As for ``put``.
@@ -161,7 +161,7 @@ class Checkpoint:
 
 
 def _rename_discriminator(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the names of today: DCGAN's critic was once called discriminator."""
+    """Rename the groups of old DCGAN checkpoints, in which the critic is called discriminator."""
     if not isinstance(values, dict):
         return values
     renamed = {}

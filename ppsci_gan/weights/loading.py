@@ -116,7 +116,7 @@ def load(model: nn.Layer, path: str | None, key: str, part: str = "", may_differ
 
 
 def restore(path: os.PathLike | str, part: str, classes: Sequence[type[Player]], settings: Mapping[str, Any]) -> Player:
-    """Build the network that weights are of, and give it the weights.
+    """Build the network that a file holds weights of, and load them.
 
     A checkpoint or a published file of this suite says which class and settings its networks have. Of other files, such
     as PaddleScience's, the arrays show them; what they do not show is taken from ``settings``.
@@ -150,7 +150,7 @@ def restore(path: os.PathLike | str, part: str, classes: Sequence[type[Player]],
 
 
 def build(name: str, settings: Mapping[str, Any], classes: Sequence[type[Player]], source: os.PathLike | str) -> Player:
-    """Build a network from what a file says of it.
+    """Build a network from its class name and settings in a file.
 
     Args:
         name: Of its class.
@@ -178,7 +178,7 @@ def build(name: str, settings: Mapping[str, Any], classes: Sequence[type[Player]
 
 
 def _recognise(arrays: dict[str, np.ndarray], classes: Sequence[type[Player]]) -> tuple[type[Player], dict[str, Any]]:
-    """Return the class whose weights these are, the first if none, and the settings that they show."""
+    """Return the class that the weights belong to (the first one if unknown) and the settings that they show."""
     for network_class in classes:
         try:
             shown = network_class.infer_settings(network_class.translate_names(arrays))
@@ -206,7 +206,7 @@ def read_renamed(model: nn.Layer, path: str, part: str = "", raw: bool = False) 
 
 
 def fill(model: nn.Layer, arrays: dict[str, np.ndarray]) -> None:
-    """Put arrays that ``check`` accepts into a network, in its own type of number.
+    """Copy arrays that ``check`` has accepted into a network, cast to its own type.
 
     Args:
         model: The network.
@@ -219,7 +219,7 @@ def fill(model: nn.Layer, arrays: dict[str, np.ndarray]) -> None:
 
 
 def _adapt(model: nn.Layer, arrays: dict[str, np.ndarray], changes: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Return weights of a network with other settings as this one takes them, and say what is left of them."""
+    """Fit weights of a network with other settings to this one, and log which are kept."""
     own = {name: value.numpy() for name, value in model.state_dict().items()}
     adapted, partly, afresh = {}, [], []
     for name, ours in own.items():
@@ -257,7 +257,7 @@ def digest(model: nn.Layer) -> str:
 
 
 def describe(path: str, part: str) -> str:
-    """Say which weights of a player ``load`` takes from a file: raw or averaged, and of which iteration.
+    """Describe the weights that ``load`` takes from a file: raw or averaged, and their iteration.
 
     Args:
         path: As for ``read``.
@@ -300,7 +300,7 @@ def has_part(path: str | None, part: str) -> bool:
 
 
 def check(model: nn.Layer, arrays: dict[str, np.ndarray], path: str, key: str, advice: str = "") -> None:
-    """Raise an InputError unless the arrays are exactly the network's, by name, shape and kind of number.
+    """Raise an InputError unless names, shapes and kinds of number are exactly the network's.
 
     Args:
         model: The network.
@@ -350,7 +350,7 @@ def _advice(model: nn.Layer, arrays: dict[str, np.ndarray], key: str) -> str:
 
 
 def _changes(model: nn.Layer, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Return the settings that weights were made with, where the network has others."""
+    """Return the settings of the weights that differ from the network's."""
     infer_settings = getattr(model, "infer_settings", lambda _: {})
     own = {name: value.numpy() for name, value in model.state_dict().items()}
     try:

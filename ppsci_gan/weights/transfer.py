@@ -1,4 +1,4 @@
-"""Starting a player from another run's weights: what is loaded, what starts afresh, what stays as it is.
+"""Initialising a player from another run's weights: what is loaded, starts afresh, or is frozen.
 
 Transferring GANs (Wang et al. 2018, https://arxiv.org/abs/1805.01677) and, for frozen layers, FreezeD (Mo et al. 2020,
 https://arxiv.org/abs/2002.10964).
@@ -22,7 +22,7 @@ SHORT = {"generator": "gen", "critic": "dis"}  # a player in the names of config
 
 
 class Report(NamedTuple):
-    """What became of every parameter of a player and of its source.
+    """What happened to every parameter of a player and of its source.
 
     Classes are in brackets where a parameter's classes fared differently.
 
@@ -40,7 +40,7 @@ class Report(NamedTuple):
 
 
 class Transfer(NamedTuple):
-    """How a player starts.
+    """How a player is initialised from its source.
 
     Attributes:
         name: ``generator`` or ``critic``.
@@ -65,7 +65,7 @@ class Transfer(NamedTuple):
         return f"MODEL.{SHORT[self.name]}_net"
 
     def load(self, player: Player) -> Report:
-        """Give a player its source's weights, and freeze what shall not learn.
+        """Load a source's weights into a player, and freeze the layers that are not trained.
 
         Args:
             player: Newly made; its ``parts``, ``class_axes`` and ``blocks`` say what its parameters are.
@@ -114,7 +114,7 @@ class Transfer(NamedTuple):
             )
 
     def adapt(self, player: Player, arrays: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], Report]:
-        """Return a source's arrays as a player takes them, its own where they start afresh; and what became of each."""
+        """Fit a source's arrays to a player, which keeps its own where they start afresh; report each parameter."""
         own = {name: value.numpy() for name, value in player.state_dict().items()}
         afresh = [name for name in own if self._starts_afresh(player, name)]
         taken = {name: value for name, value in arrays.items() if not self._starts_afresh(player, name)}
@@ -165,7 +165,7 @@ class Transfer(NamedTuple):
         return np.moveaxis(mapped, 0, axis)
 
     def _advice(self, player: Player, arrays: dict[str, np.ndarray]) -> str:
-        """Say which knobs cover all that does not fit, if any do."""
+        """Name the TRANSFER keys that would resolve every mismatch, if there are any."""
         own = {name: tuple(value.shape) for name, value in player.state_dict().items()}
         misfits = list(own.keys() ^ arrays.keys())
         misfits += [name for name in own.keys() & arrays.keys() if own[name] != arrays[name].shape]
@@ -188,7 +188,7 @@ class Transfer(NamedTuple):
             raise InputError(f"{key}: the {self.name} starts from scratch, and frozen layers would stay random.")
 
     def _freeze(self, player: Player, loaded: set[str]) -> list[str]:
-        """Let the first blocks and what is before them stop learning, but for what started afresh."""
+        """Freeze the first blocks and the layers before them, except parameters that start afresh."""
         if not self.freeze:
             return []
         before = ("input.", *(f"blocks.{index}." for index in range(self.freeze)))
@@ -203,8 +203,8 @@ class Transfer(NamedTuple):
         return list(frozen)
 
 
-def tell(reports: dict[str, Report], sources: dict[str, str | None]) -> dict[str, dict]:
-    """Log what became of the players' parameters; return it as plain values, for a file.
+def log_reports(reports: dict[str, Report], sources: dict[str, str | None]) -> dict[str, dict]:
+    """Log what happened to the players' parameters; return it as plain values, for a file.
 
     Args:
         reports: By player.
@@ -212,7 +212,7 @@ def tell(reports: dict[str, Report], sources: dict[str, str | None]) -> dict[str
 
     Examples:
         >>> from ppsci_gan.weights import transfer
-        >>> transfer.tell({"critic": transfer.Report(["w"], [], [], [])}, {"critic": "a.pdparams"})
+        >>> transfer.log_reports({"critic": transfer.Report(["w"], [], [], [])}, {"critic": "a.pdparams"})
         {'critic': {'source': 'a.pdparams', 'loaded': ['w'], 'fresh': [], 'frozen': [], 'left_over': []}}
     """
     for name, report in reports.items():

@@ -42,7 +42,7 @@ def test_values_are_those_of_a_training_step_and_nothing_stays(players):
 
 def test_many_values_are_thinned_evenly(monkeypatch):
     monkeypatch.setattr(histograms, "MOST", 10)
-    assert histograms._thinned(np.arange(35).reshape(5, 7)).tolist() == list(range(0, 35, 4))
+    assert histograms._subsample(np.arange(35).reshape(5, 7)).tolist() == list(range(0, 35, 4))
 
 
 def test_picture_has_a_panel_for_each_and_survives_constants(tmp_path):

@@ -294,6 +294,6 @@ def test_report_names_every_parameter_of_both_sides(make, source):
     report = way.load(player)
     assert sorted(report.loaded + report.fresh + report.frozen) == sorted(player.state_dict())
     assert sorted({*report.loaded, *report.frozen, *report.left_over}) == sorted(arrays)
-    told = transfer.tell({"generator": report}, {"generator": path})
+    told = transfer.log_reports({"generator": report}, {"generator": path})
     assert told["generator"]["source"] == path
     assert told["generator"]["frozen"] == report.frozen
