@@ -224,3 +224,35 @@ def test_published_critic_gives_the_contours_of_the_toy_picture(load_example, tm
     script.evaluate(cfg)
     known = np.load(PUBLISHED / "toy_discriminator.npz")
     np.testing.assert_allclose(drawn[0](known["data"]), known["output"], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "name", "settings"),
+    [
+        ("wgangp_toy", "toy_generator", {"dim": 32}),
+        ("wgangp_mnist", "mnist_generator", {"dim": 8}),
+        ("wgangp_cifar10", "cifar10_generator", {"dim": 8, "use_label": False}),
+    ],
+)
+def test_published_files_need_no_further_keys(experiment, name, settings):
+    """Their arrays show the settings, whatever those of the configuration."""
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base=None):
+        given = compose(experiment).MODEL.gen_net
+    classes = [wgangp.WganGpToyGenerator, wgangp.WganGpMnistGenerator, wgangp.WganGpCifar10Generator]
+    network = weights.restore(PUBLISHED / f"{name}.pdparams", "generator", classes, given)
+    assert settings.items() <= network.settings.items()
+    network.eval()
+    known = np.load(PUBLISHED / f"{name}.npz")
+    noise = paddle.to_tensor(known[next(key for key in known.files if key != "output")])
+    np.testing.assert_allclose(network({network.input_keys[0]: noise})["fake_data"].numpy(), known["output"], atol=1e-5)
+
+
+def test_a_published_conditional_file_of_full_width_needs_no_further_keys(tmp_path):
+    network = wgangp.WganGpCifar10Generator(("noise", "labels"), ("fake_data",), dim=128, use_label=True)
+    state = {name: value.numpy() for name, value in network.state_dict().items() if name != "published_arithmetic"}
+    path = tmp_path / "model_generator_cifar10.pdparams"
+    paddle.save(network.to_published_names(state, "generator"), str(path))
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base=None):
+        given = compose("wgangp_cifar10", ["preset=unconditional", "MODEL.gen_net.dim=16"]).MODEL.gen_net
+    found = weights.restore(path, "generator", [wgangp.WganGpCifar10Generator], given)
+    assert (found.settings["dim"], found.label_num, found.published) == (128, 10, True)
