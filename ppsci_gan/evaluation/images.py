@@ -187,7 +187,7 @@ class ImageEvaluation:
         """
         return {
             f"{scorer.name}.{key}": {
-                **scoring.describe(f"{scorer.name}.{key}"),
+                **scorer.describe_name(key),
                 **common,
                 **self._held_out_protocol(scorer, key),
                 **scorer.describe(key, self.num_samples),

@@ -15,6 +15,7 @@ from ppsci_gan.evaluation.families import NETWORK_FAMILIES
 from ppsci_gan.evaluation.families import PIXEL_FAMILIES
 from ppsci_gan.evaluation.families import Protocol
 from ppsci_gan.evaluation.families import Scored
+from ppsci_gan.features.extractor import NOT_PUBLISHED
 from ppsci_gan.features.extractor import Extractor
 from ppsci_gan.metrics.laplacian import PATCH
 
@@ -101,6 +102,14 @@ class _Scorer:
             compared = self._compared(number if family.limit else len(self.real.data))
         return {**found, **compared, **(family.describe(self.protocol, num_samples) if family else {})}
 
+    def describe_name(self, key: str) -> dict[str, str]:
+        """Return what one of the scores is called in the literature, and its better direction.
+
+        Args:
+            key: Of the score.
+        """
+        return describe(f"{self.name}.{key}")
+
     def _compared(self, number: int) -> dict[str, Any]:
         return {"real": self.real.name, "real_samples": number}
 
@@ -167,6 +176,17 @@ class NetworkScorer(_Scorer):
             agrees = self.extractor.probabilities(features).argmax(axis=1) == images.labels
             values["accuracy"] = float(agrees.mean())
         return values
+
+    def describe_name(self, key: str) -> dict[str, str]:
+        """Return what one of the scores is called, as above; of other than the published Inception it has no name.
+
+        Args:
+            key: Of the score.
+        """
+        found = super().describe_name(key)
+        if self.extractor.protocol.get("version") == NOT_PUBLISHED:
+            found.pop("title", None)
+        return found
 
     def _network(self) -> dict[str, Any]:
         return self.extractor.protocol

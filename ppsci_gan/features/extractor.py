@@ -24,6 +24,8 @@ from ppsci_gan.metrics.frechet import Gaussian
 from ppsci_gan.metrics.frechet import fit_gaussian
 from ppsci_gan.networks import layers
 
+NOT_PUBLISHED = "not the published weights"  # version of an Inception whose scores have no name in the literature
+
 
 class Extractor:
     """Features and class probabilities of images.
@@ -159,7 +161,7 @@ def load_inception(path: str) -> Extractor:
         InputError: There is no such file, or it holds another network's weights.
     """
     network = inception.load(path)
-    version = "2015-12-05, published" if network.published else "not the published weights"
+    version = "2015-12-05, published" if network.published else NOT_PUBLISHED
     protocol = {"version": version, "resize": f"{inception.INPUT_SIZE}, bilinear as TensorFlow 1"}
     return Extractor("inception", network, protocol, batch_size=32)
 

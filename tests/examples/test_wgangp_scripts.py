@@ -284,7 +284,7 @@ def test_inception_scores_where_its_weights_are(run, data, tmp_path):
     _, _, evaluated = run("mnist", "evaluate", [*IMAGES, f"DATA.data_path={data['mnist']}", *given])
     scores = json.loads((evaluated / "scores.json").read_text())
     assert set(scores) == {"inception.score", "inception.frechet_distance", "inception.kernel_distance"}
-    assert [score["protocol"]["title"] for score in scores.values()] == ["Inception Score", "FID", "KID"]
+    assert not any("title" in score["protocol"] for score in scores.values())  # these weights are not the published
     assert {score["protocol"]["network_sha256"] for score in scores.values()} == {weights.digest(network)}
     assert all("TensorFlow 1" in score["protocol"]["resize"] for score in scores.values())
 
