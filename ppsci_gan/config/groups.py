@@ -15,6 +15,7 @@ from pydantic import PositiveInt
 from pydantic import ValidationInfo
 from pydantic import field_validator
 
+from ppsci_gan.data.images import DATA_SETS
 from ppsci_gan.devices import device
 from ppsci_gan.devices.device import ENGINES
 from ppsci_gan.evaluation import scoring
@@ -98,7 +99,7 @@ class GrowingData(FileData):
 class ImageData(FileData):
     """Any images."""
 
-    name: Literal["faces", "mnist", "cifar10", "pictures"]
+    name: Literal[("faces", *DATA_SETS, "pictures")]
     num_samples: PositiveInt
 
 

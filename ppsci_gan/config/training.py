@@ -72,17 +72,21 @@ class ScheduledTraining(Training):
     lr_scheduler_dis: Schedule
 
 
-class WganGpTraining(ScheduledTraining):
-    """The generator's batches may be larger than the critic's."""
-
-    gen_batch_multiple: PositiveInt
-
-
 class ScoredImages(Strict):
     """What is scored while a generator of images trains."""
 
     num_eval_samples: PositiveInt
     scores: Families
+
+
+class ImageTraining(ScheduledTraining, ScoredImages):
+    """Of a generator of images."""
+
+
+class WganGpTraining(ScheduledTraining):
+    """The generator's batches may be larger than the critic's."""
+
+    gen_batch_multiple: PositiveInt
 
 
 class WganGpImageTraining(WganGpTraining, ScoredImages):
@@ -98,7 +102,7 @@ class Collapse(Strict):
     stop: bool
 
 
-class DcganTraining(ScheduledTraining, ScoredImages):
+class DcganTraining(ImageTraining):
     """An epoch may be a pass over the data, as in the reference."""
 
     iters_per_epoch: PositiveInt | None

@@ -312,8 +312,9 @@ def input_gradient(function: Callable, x: Tensor, scale: float = 1.0) -> Tensor:
         end = function(start)
     except (AttributeError, TypeError, ValueError) as error:
         reason = next((line.strip() for line in str(error).splitlines() if Traced.__name__ in line), None)
-        if reason is None:
-            raise
+        if reason is None:  # not every operator of Paddle says what it was given
+            function(x)  # raises the same where it is no matter of tracing
+            reason = str(error).strip().partition("\n")[0]
         raise InputError(
             f"This critic's gradient cannot be written out: {reason} Write its forward "
             "pass with the functions of ppsci_gan.networks.traced, or set LOSS.penalty_gradient=autograd."

@@ -12,6 +12,15 @@ from ppsci_gan.files import REPOSITORY
 CONF = REPOSITORY / "conf"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def scripts():
+    """A schema may be in its experiment's script, whose folder is on the path where it runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        for folder in sorted((REPOSITORY / "examples").iterdir()):
+            patch.syspath_prepend(str(folder))
+        yield
+
+
 @pytest.fixture(scope="session")
 def composed():
     """``composed(name, *overrides)`` is the configuration that such a command line gives."""

@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 from ppsci_gan import config
 from ppsci_gan.config.checking import find_schema
 from ppsci_gan.config.groups import Strict
+from ppsci_gan.data.images import DATA_SETS
 from ppsci_gan.errors import InputError
 from ppsci_gan.files import REPOSITORY
 
@@ -148,8 +149,8 @@ def test_what_there_is_instead_of_a_key_is_told(refusal, name, key, advice):
     [
         ("wgangp_toy", ["8gaussians", "25gaussians", "swissroll"]),
         ("pgan", ["faces", "cifar10", "pictures"]),
-        ("dcgan", ["faces", "mnist", "cifar10", "pictures"]),
-        ("transfergan", ["faces", "mnist", "cifar10", "pictures"]),
+        ("dcgan", ["faces", *DATA_SETS, "pictures"]),
+        ("transfergan", ["faces", *DATA_SETS, "pictures"]),
     ],
 )
 def test_data_sets_are_those_that_an_experiment_can_read(defaults, refusal, name, data_sets):

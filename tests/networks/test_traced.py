@@ -121,6 +121,12 @@ def test_what_has_no_pullback_is_named_with_the_way_out(function):
         traced.input_gradient(function, paddle.randn([2, 3]))
 
 
+def test_an_operator_that_does_not_say_what_it_was_given_is_no_error_of_the_critic():
+    """Paddle's concat names neither its argument nor its type."""
+    with pytest.raises(InputError, match=r"concat\(\)(?s:.*)LOSS.penalty_gradient=autograd"):
+        traced.input_gradient(lambda x: paddle.concat([x, x], axis=1), paddle.randn([2, 3]))
+
+
 def test_errors_of_the_critic_itself_are_left_alone():
     def critic(x):
         raise ValueError("mine")
