@@ -150,8 +150,8 @@ def test_help_explains_every_key_of_its_own(run):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("TRAIN.epoch=3", "TRAIN.epoch: unknown key. Did you mean epochs?"),
-        ("+MODEL.gen_net.dims=3", "MODEL.gen_net.dims: unknown key. Did you mean dim?"),
+        ("TRAIN.epoch=3", "TRAIN.epoch: unknown key. Did you mean TRAIN.epochs?"),
+        ("+MODEL.gen_net.dims=3", "MODEL.gen_net.dims: unknown key. Did you mean MODEL.gen_net.dim?"),
         ("MODEL.gen_net.dim=wide", "MODEL.gen_net.dim=wide: "),
         ("DATA.data_path=no/such", "DATA.data_path=no/such: no such file or folder"),
     ],
