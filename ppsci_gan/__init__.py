@@ -1,7 +1,7 @@
 """Generative adversarial networks for PaddleScience: what every example shares.
 
-Modules are imported by name (``from ppsci_gan.losses.wasserstein import wasserstein``), so that reading a data
-file or drawing a picture does not load everything else.
+Import what you need from its room, such as ``from ppsci_gan.losses import Objective``: reading a data file or drawing a
+picture then does not load everything else.
 """
 
 __version__ = "0.1.0"

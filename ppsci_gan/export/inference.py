@@ -75,8 +75,8 @@ class GeneratorPredictor(GeneralPredictor):
         except Exception as error:  # each engine has classes of its own
             reason = " ".join(str(error).split())[:300]
             raise InputError(
-                f"{', '.join(self.files)}: damaged, or exported from another generator than MODEL.gen_net describes "
-                f"({reason}). Export again, with mode=export and the same MODEL."
+                f"{', '.join(self.files)}: damaged, or of another generator than its description says ({reason}). "
+                f"{EXPORT_FIRST}"
             ) from error
 
     def _create_paddle_predictor(self) -> tuple[inference.Predictor, inference.Config]:

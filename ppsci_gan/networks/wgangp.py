@@ -303,7 +303,7 @@ class ResidualBlock(nn.Layer):
         dim_in: Channels of the input.
         dim: Channels of the output.
         resample: ``up`` (before the first convolution), ``down`` (mean of 2x2 after the second) or None.
-        normalize: Makes the normalisation of so many channels; None for none.
+        normalize (Callable[[int], nn.Layer] | None): Makes the normalisation of a number of channels.
         preactivate: False for a critic's first block, which sees the image itself.
         bias: Whether the first convolution has one.
 

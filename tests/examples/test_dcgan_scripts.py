@@ -174,6 +174,14 @@ def test_generator_is_updated_as_often_as_asked_for(run):
 COLLAPSED = ["TRAIN.collapse.window=2", "TRAIN.collapse.diversity=1e6"]  # nothing is that diverse
 
 
+@pytest.mark.parametrize("objective", ["wasserstein", "hinge"])
+def test_any_objective_and_a_penalty(run, objective):
+    trained = run("train", f"LOSS.objective={objective}", "LOSS.penalty_weight=10", "TRAIN.eval_during_train=false")
+    last = [row for row in rows_of(trained) if "critic/loss" in row][-1]
+    assert "critic/penalty" in last
+    assert ("critic/wasserstein" in last) == (objective == "wasserstein")
+
+
 def test_collapse_is_reported_and_the_training_goes_on(run, caplog):
     with caplog.at_level("WARNING", logger="ppsci"):
         trained = run("train", *COLLAPSED)
