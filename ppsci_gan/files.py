@@ -39,7 +39,7 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def cache(kind: str) -> Path:
+def cache_folder(kind: str) -> Path:
     """Return the folder for what can be fetched or computed again, where the system keeps such files.
 
     That is below an absolute ``$XDG_CACHE_HOME`` or ``~/.cache`` on Linux, ``~/Library/Caches`` on macOS and
@@ -49,8 +49,8 @@ def cache(kind: str) -> Path:
         kind: Such as ``weights``.
 
     Examples:
-        >>> from ppsci_gan.files import cache
-        >>> cache("weights").name
+        >>> from ppsci_gan.files import cache_folder
+        >>> cache_folder("weights").name
         'weights'
     """
     return platformdirs.user_cache_path("ppsci_gan", appauthor=False) / kind

@@ -58,12 +58,12 @@ def load(file: BinaryIO, name: str) -> Any:
         ppsci_gan.errors.InputError: hostile.pkl: refused, it asks for builtins.print. Only numeric arrays, numbers, \
 text and plain containers are read, because anything else could run code; get the file from where it was published.
     """
-    with explained(name):
+    with explain_errors(name):
         return _as_paddle_loads(Unpickler(Pieces(file), encoding="bytes").load())
 
 
 @contextmanager
-def explained(name: str) -> Iterator[None]:
+def explain_errors(name: str) -> Iterator[None]:
     """Let whatever goes wrong while a pickle is read be one error that names the file.
 
     Args:

@@ -122,7 +122,7 @@ def save_images(images: np.ndarray, directory: str, prefix: str = "") -> list[st
     return paths
 
 
-def enlarged(images: np.ndarray, edge: int) -> np.ndarray:
+def enlarge(images: np.ndarray, edge: int) -> np.ndarray:
     """Repeat the pixels of small images.
 
     Args:
@@ -132,7 +132,7 @@ def enlarged(images: np.ndarray, edge: int) -> np.ndarray:
     Examples:
         >>> import numpy as np
         >>> from ppsci_gan import plots
-        >>> plots.enlarged(np.zeros([3, 1, 4, 4], np.uint8), 64).shape
+        >>> plots.enlarge(np.zeros([3, 1, 4, 4], np.uint8), 64).shape
         (3, 1, 64, 64)
     """
     times = max(1, edge // images.shape[-1])
@@ -178,7 +178,7 @@ def save_histograms(values: dict[str, np.ndarray], path: str, columns: int = 4) 
     for name, array in values.items():
         panel, _, kind = name.rpartition("/") if name.endswith(("/real", "/fake")) else (name, "", "")
         panels.setdefault(panel, {})[kind] = array[np.isfinite(array)]
-    figure, axes = _panels(len(panels), columns, (3, 2.2), _Margins(left=0.1, right=0.1, top=0.28, bottom=0.25))
+    figure, axes = _create_panels(len(panels), columns, (3, 2.2), _Margins(left=0.1, right=0.1, top=0.28, bottom=0.25))
     colours = {"real": _REAL_COLOUR, "fake": _FAKE_COLOUR, "": "tab:grey"}
     for axis, (panel, arrays) in zip(axes, panels.items()):
         edges = np.histogram_bin_edges(np.concatenate(list(arrays.values())), bins=60)
@@ -283,7 +283,9 @@ def save_curves(
     if not curves:
         raise InputError(f"there is no curve to draw in {path}: give at least one name with its x and y.")
     columns = min(len(curves), 2)
-    figure, panels = _panels(len(curves), columns, (5.5, 3.2), _Margins(left=0.8, right=0.15, top=0.4, bottom=0.55))
+    figure, panels = _create_panels(
+        len(curves), columns, (5.5, 3.2), _Margins(left=0.8, right=0.15, top=0.4, bottom=0.55)
+    )
     for axes, (name, curve) in zip(panels, curves.items()):
         labelled = curve if isinstance(curve, dict) else {"": curve}
         for (label, (x, y)), colour in zip(labelled.items(), itertools.cycle(_COLOURS)):
@@ -347,7 +349,9 @@ def save_spreads(
     _write_figure(figure, path)
 
 
-def _panels(number: int, columns: int, size: tuple[float, float], margins: _Margins) -> tuple[Figure, list[Axes]]:
+def _create_panels(
+    number: int, columns: int, size: tuple[float, float], margins: _Margins
+) -> tuple[Figure, list[Axes]]:
     """Return a figure and its panels, row by row, each of a size in inches with its margins.
 
     Matplotlib finds margins, and places for titles and labels that have none, by measuring every tick's label several

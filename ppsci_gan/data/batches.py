@@ -9,19 +9,19 @@ from paddle import Tensor
 from ppsci_gan.devices import ranks
 
 
-def count_iterations(num_samples: int, samples_of_an_iteration: int) -> int:
+def count_iterations(num_samples: int, samples_per_iteration: int) -> int:
     """Return how many iterations show the whole data once, but for what is left of them at the end.
 
     Args:
         num_samples: Size of the data set.
-        samples_of_an_iteration: Per rank.
+        samples_per_iteration: Per rank.
 
     Examples:
         >>> from ppsci_gan.data import batches
         >>> batches.count_iterations(50_000, 64)
         781
     """
-    return max(1, num_samples // (samples_of_an_iteration * ranks.count()))
+    return max(1, num_samples // (samples_per_iteration * ranks.count()))
 
 
 def to_floats(images: Tensor, dequantize: bool = False) -> Tensor:

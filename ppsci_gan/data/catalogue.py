@@ -39,7 +39,7 @@ def open_images(
         (2, 3, 16, 16)
     """
     if name not in ("faces", "pictures"):
-        return images.data_set(name, data_path, split)
+        return images.read_data_set(name, data_path, split)
     levels = open_levels(name, split, data_path, heights=[height], num_samples=num_samples, seed=seed)
     if height not in levels:
         raise InputError(
@@ -81,15 +81,15 @@ def open_levels(
         [4, 8]
     """
     if name == "faces":
-        drawn = faces.factors(num_samples, seed + (split == "test"))
+        drawn = faces.draw_factors(num_samples, seed + (split == "test"))
         found = Images(f"drawn faces {split}", None, drawn["hair"])
         levels = {height: faces.Faces(drawn, height) for height in heights}
     elif name == "pictures":
         levels, labels = pyramid.read(data_path, split)
         found = Images(f"{data_path} {split}", None, labels)
     else:
-        found = images.data_set(name, data_path, split)
-        levels = pyramid.levels(found.data)
+        found = images.read_data_set(name, data_path, split)
+        levels = pyramid.build_levels(found.data)
     return {height: found._replace(data=level) for height, level in levels.items()}
 
 

@@ -12,7 +12,7 @@ SUPERSAMPLING = 4  # samples per pixel and direction, for smooth edges
 KEPT_BYTES = 2**28  # of drawn images
 
 
-def factors(num_samples: int, seed: int) -> dict[str, np.ndarray]:
+def draw_factors(num_samples: int, seed: int) -> dict[str, np.ndarray]:
     """Draw what makes the faces differ.
 
     Args:
@@ -26,7 +26,7 @@ def factors(num_samples: int, seed: int) -> dict[str, np.ndarray]:
 
     Examples:
         >>> from ppsci_gan.data import faces
-        >>> sorted(faces.factors(3, seed=0))
+        >>> sorted(faces.draw_factors(3, seed=0))
         ['background', 'eyes', 'hair', 'long', 'mouth', 'skin', 'smile', 'width', 'x', 'y']
     """
     rng = np.random.default_rng(seed)
@@ -49,24 +49,24 @@ class Faces:
     Up to ``KEPT_BYTES`` they are kept then; of more, only the factors are in memory.
 
     Args:
-        given: As ``factors`` returns them.
+        factors: As ``draw_factors`` returns them.
         resolution: Edge in pixels.
 
     Examples:
         >>> from ppsci_gan.data import faces
-        >>> drawn = faces.Faces(faces.factors(200_000, seed=0), 16)
+        >>> drawn = faces.Faces(faces.draw_factors(200_000, seed=0), 16)
         >>> len(drawn), drawn[[3, 199_999]].shape
         (200000, (2, 3, 16, 16))
     """
 
-    def __init__(self, given: dict[str, np.ndarray], resolution: int):
-        self.given, self.resolution = given, resolution
+    def __init__(self, factors: dict[str, np.ndarray], resolution: int):
+        self.factors, self.resolution = factors, resolution
         count, size = len(self), 3 * resolution**2
         self.kept = np.empty([count, 3, resolution, resolution], np.uint8) if count * size <= KEPT_BYTES else None
         self.is_drawn = np.zeros(count, bool)
 
     def __len__(self) -> int:
-        return len(self.given["skin"])
+        return len(self.factors["skin"])
 
     def __getitem__(self, indices) -> np.ndarray:
         """Return uint8 [N, 3, resolution, resolution]."""
@@ -78,18 +78,18 @@ class Faces:
         return self.kept[indices]
 
     def _draw(self, indices) -> np.ndarray:
-        return draw({name: value[indices] for name, value in self.given.items()}, self.resolution)
+        return draw({name: value[indices] for name, value in self.factors.items()}, self.resolution)
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         """Draw all of them."""
         return self[:] if dtype is None else self[:].astype(dtype)
 
 
-def draw(given: dict[str, np.ndarray], resolution: int, batch_size: int = 256) -> np.ndarray:
+def draw(factors: dict[str, np.ndarray], resolution: int, batch_size: int = 256) -> np.ndarray:
     """Draw faces of given factors.
 
     Args:
-        given: As ``factors`` returns them.
+        factors: As ``draw_factors`` returns them.
         resolution: Edge in pixels.
         batch_size: Faces at a time.
 
@@ -98,25 +98,25 @@ def draw(given: dict[str, np.ndarray], resolution: int, batch_size: int = 256) -
 
     Examples:
         >>> from ppsci_gan.data import faces
-        >>> faces.draw(faces.factors(3, seed=0), 16).shape
+        >>> faces.draw(faces.draw_factors(3, seed=0), 16).shape
         (3, 3, 16, 16)
     """
-    count = len(given["skin"])
+    count = len(factors["skin"])
     images = np.empty([count, 3, resolution, resolution], np.uint8)
     for start in range(0, count, batch_size):
-        part = {name: value[start : start + batch_size] for name, value in given.items()}
-        images[start : start + batch_size] = _smoothed(*_paint(part, resolution * SUPERSAMPLING))
+        part = {name: value[start : start + batch_size] for name, value in factors.items()}
+        images[start : start + batch_size] = _average_samples(*_paint(part, resolution * SUPERSAMPLING))
     return images
 
 
-def _paint(of: dict[str, np.ndarray], size: int) -> tuple[np.ndarray, np.ndarray]:
+def _paint(factors: dict[str, np.ndarray], size: int) -> tuple[np.ndarray, np.ndarray]:
     """Lay shapes over each other; return which one each sample shows, uint8 [N, size, size], and their colours."""
     axis = np.linspace(-1, 1, size, dtype=np.float32)
-    values = {name: value.astype(np.float32)[:, None] for name, value in of.items() if value.ndim == 1}
+    values = {name: value.astype(np.float32)[:, None] for name, value in factors.items() if value.ndim == 1}
     x, y = axis - values["x"], axis - values["y"]  # [N, size] each
     shown = np.zeros([len(x), size, size], np.uint8)
-    hair, skin = HAIR[of["hair"]], SKIN[of["skin"]]
-    colours = [of["background"]]
+    hair, skin = HAIR[factors["hair"]], SKIN[factors["skin"]]
+    colours = [factors["background"]]
 
     def fill(colour, columns, rows, inside) -> None:
         """Show a colour where ``inside(x, y)``, within columns and rows of which faces may have any there."""
@@ -140,7 +140,7 @@ def _paint(of: dict[str, np.ndarray], size: int) -> tuple[np.ndarray, np.ndarray
     ellipse(hair, 0, 0, wide, 0.7, also=lambda x, y: y < -0.42 + 0.1 * np.cos(4 * x))
     for side in (-0.24, 0.24):
         ellipse([250, 250, 250], side, -0.1, 0.12, 0.08)
-        ellipse(EYES[of["eyes"]], side, -0.1, 0.06, 0.07)
+        ellipse(EYES[factors["eyes"]], side, -0.1, 0.06, 0.07)
     ellipse(skin * 0.8, 0, 0.12, 0.05, 0.1)  # nose
     smile, thick = _column(values["smile"]), _column(0.035 + 0.06 * values["mouth"])
 
@@ -151,7 +151,7 @@ def _paint(of: dict[str, np.ndarray], size: int) -> tuple[np.ndarray, np.ndarray
     return shown, np.stack(colours, axis=1)
 
 
-def _smoothed(shown: np.ndarray, colours: np.ndarray) -> np.ndarray:
+def _average_samples(shown: np.ndarray, colours: np.ndarray) -> np.ndarray:
     """Return uint8 [N, 3, R, R]: of every pixel the mean colour of its samples."""
     count, size = shown.shape[:2]
     resolution = size // SUPERSAMPLING

@@ -16,7 +16,7 @@ import numpy as np
 from ppsci_gan.errors import InputError
 
 
-def existing(path: str | Path | None, source: str) -> Path:
+def find_data(path: str | Path | None, source: str) -> Path:
     """Check that a data set is there.
 
     Args:
@@ -31,7 +31,7 @@ def existing(path: str | Path | None, source: str) -> Path:
 
     Examples:
         >>> from ppsci_gan.data import files
-        >>> files.existing("no/such/file", "Get it from https://example.org.")
+        >>> files.find_data("no/such/file", "Get it from https://example.org.")
         Traceback (most recent call last):
             ...
         ppsci_gan.errors.InputError: DATA.data_path=no/such/file: no such file or folder. Get it from \
@@ -48,11 +48,11 @@ https://example.org.
 
 
 @contextmanager
-def naming(source: str) -> Iterator[None]:
+def append_source(source: str) -> Iterator[None]:
     """Let every error about a data set's files say which files belong there and where to get them.
 
     Args:
-        source: As for ``existing``.
+        source: As for ``find_data``.
 
     Raises:
         InputError: The block's, with the source.
@@ -82,7 +82,7 @@ def compare_md5(path: Path, published: str) -> None:
         logging.getLogger("ppsci").warning(f"{path}: its md5 is {digest.hexdigest()}, the published file's {published}")
 
 
-def checked_labels(labels: Any, num_images: int, where: str) -> np.ndarray:
+def check_labels(labels: Any, num_images: int, where: str) -> np.ndarray:
     """Check the labels of a data set of ten classes.
 
     Args:
@@ -98,7 +98,7 @@ def checked_labels(labels: Any, num_images: int, where: str) -> np.ndarray:
 
     Examples:
         >>> from ppsci_gan.data import files
-        >>> files.checked_labels([7, 2], 2, "test_batch")
+        >>> files.check_labels([7, 2], 2, "test_batch")
         array([7, 2])
     """
     try:

@@ -52,7 +52,7 @@ def read(source: str) -> Images:
     kind, colon, path = source.partition(":")
     name = kind.removesuffix("-test")
     if colon and name in DATA_SETS:
-        return data_set(name, path, "test" if kind.endswith("-test") else "train")
+        return read_data_set(name, path, "test" if kind.endswith("-test") else "train")
     path = Path(source).expanduser()
     if path.is_dir():
         return Images(source, read_folder(path))
@@ -63,7 +63,7 @@ def read(source: str) -> Images:
     )
 
 
-def data_set(name: str, path: str | None, split: str) -> Images:
+def read_data_set(name: str, path: str | None, split: str) -> Images:
     """Read one split of a data set.
 
     Args:
@@ -76,7 +76,7 @@ def data_set(name: str, path: str | None, split: str) -> Images:
 
     Examples:
         >>> from ppsci_gan.data import images
-        >>> images.data_set("mnist", "data/mnist.pkl.gz", "test").data.shape  # doctest: +SKIP
+        >>> images.read_data_set("mnist", "data/mnist.pkl.gz", "test").data.shape  # doctest: +SKIP
         (10000, 1, 28, 28)
     """
     content = DATA_SETS[name](path, split)
@@ -135,8 +135,8 @@ def read_folder(folder: Path) -> np.ndarray:
         for index, image in enumerate(tqdm(decoded, "reading pictures", len(paths), unit="img", leave=False, delay=2)):
             if image.shape != first.shape:
                 raise InputError(
-                    f"{paths[index]}: its shape is {_size(image)}, that of {paths[0].name} {_size(first)}. "
-                    "Scores compare images of one size: resize them first, all in the same way."
+                    f"{paths[index]}: its shape is {_format_size(image)}, that of {paths[0].name} "
+                    f"{_format_size(first)}. Scores compare images of one size: resize them first, all in the same way."
                 )
             images[index] = image
     return images
@@ -218,6 +218,6 @@ def _decode(path: Path) -> np.ndarray:
     return pixels[None] if pixels.ndim == 2 else pixels.transpose([2, 0, 1])
 
 
-def _size(image: np.ndarray) -> str:
+def _format_size(image: np.ndarray) -> str:
     channels, height, width = image.shape
     return f"{height} x {width} with {channels} channel{'s' * (channels > 1)}"

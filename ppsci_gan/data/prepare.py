@@ -88,7 +88,7 @@ class Crop(NamedTuple):
         centre, edges = (picture[0] // 2, picture[1] // 2), self.edges
         if self.kind == "celeba":
             if picture != CELEBA_SIZE:
-                raise InputError(f"{_pixels(picture)}, and not CelebA's aligned {_pixels(CELEBA_SIZE)}")
+                raise InputError(f"{_format_pixels(picture)}, and not CelebA's aligned {_format_pixels(CELEBA_SIZE)}")
             centre, edges = CELEBA_CENTRE, CELEBA_EDGES
         elif self.kind == "centre":
             scale = min(picture[0] / size[1], picture[1] / size[0])
@@ -96,7 +96,7 @@ class Crop(NamedTuple):
         height, width = edges
         if height < size[0] or width < size[1] or height > picture[1] or width > picture[0]:
             least = (max(width, size[1]), max(height, size[0]))
-            raise InputError(f"{_pixels(picture)}, too small for {_pixels(least)}")
+            raise InputError(f"{_format_pixels(picture)}, too small for {_format_pixels(least)}")
         left, upper = centre[0] - width // 2, centre[1] - height // 2
         return left, upper, left + width, upper + height
 
@@ -124,8 +124,8 @@ def prepare(source: str, output: str, size: str = "128", crop: str = "centre", g
         >>> prepare("img_align_celeba.zip", "data/celeba", crop="celeba")  # doctest: +SKIP
         PosixPath('data/celeba')
     """
-    finest = _edges(size, "--size")
-    rectangle = Crop(crop) if crop in ("centre", "celeba") else Crop("edge", _edges(crop, "--crop"))
+    finest = _parse_edges(size, "--size")
+    rectangle = Crop(crop) if crop in ("centre", "celeba") else Crop("edge", _parse_edges(crop, "--crop"))
     if finest[0] == finest[1] and finest[0] >= pyramid.SMALLEST and not finest[0] & (finest[0] - 1):
         levels = [[edge, edge] for edge in pyramid.resolutions(finest[0])]
     else:
@@ -160,7 +160,7 @@ def prepare(source: str, output: str, size: str = "128", crop: str = "centre", g
     except OSError as error:
         raise InputError(
             f"{error.filename or folder}: {error.strerror or error}. What is done is kept in "
-            f"{pyramid.partial(folder)}: make room, or remove it."
+            f"{pyramid.partial_folder(folder)}: make room, or remove it."
         ) from error
     return folder
 
@@ -187,7 +187,7 @@ def _find(source: str) -> Pictures:
 
 def _begin(folder: Path, wanted: dict[str, Any]) -> Path:
     """Make the folder of unfinished images, or keep one of the same pictures."""
-    partial = pyramid.partial(folder)
+    partial = pyramid.partial_folder(folder)
     plan = partial / "plan.json"
     if not (plan.is_file() and plan.read_text() == json.dumps(wanted)):
         if partial.exists():
@@ -210,18 +210,18 @@ def _write(partial: Path, wanted: dict[str, Any], pictures: Pictures, order: np.
             stack.enter_context(_Array(partial / pyramid.level_file(level), len(order), [wanted["channels"], *level]))
             for level in wanted["levels"]
         ]
-        done = min(file.written() for file in files)
+        done = min(file.count_written() for file in files)
         for file in files:
-            file.go_on_after(done)
+            file.truncate_to(done)
         chunks = [order[i : i + CHUNK] for i in range(done, len(order), CHUNK)]
         pool = stack.enter_context(ThreadPoolExecutor())
         progress = stack.enter_context(tqdm(total=len(order), initial=done, desc="preparing", unit="img"))
-        for images, complaints in _ahead(pool, lambda chunk: _decode_all(pictures, chunk, crop, wanted), chunks):
+        for images, complaints in _map_ahead(pool, lambda chunk: _decode_all(pictures, chunk, crop, wanted), chunks):
             progress.update(len(images))
             bad += complaints
             if not bad:
                 for number, file in enumerate(files):  # finest first
-                    images = pyramid.halved(images) if number else images
+                    images = pyramid.halve(images) if number else images
                     file.write(images)
     if bad:
         more = [f"... and {len(bad) - MOST_NAMED} more"] if len(bad) > MOST_NAMED else []
@@ -255,11 +255,11 @@ class _Array:
     def __exit__(self, *exception) -> None:
         self.file.close()
 
-    def written(self) -> int:
+    def count_written(self) -> int:
         """Return the number of whole images."""
         return (os.fstat(self.file.fileno()).st_size - self.begin) // self.bytes_per_image
 
-    def go_on_after(self, count: int) -> None:
+    def truncate_to(self, count: int) -> None:
         """Keep so many images."""
         self.file.truncate(self.begin + count * self.bytes_per_image)
         self.file.seek(0, os.SEEK_END)
@@ -268,7 +268,7 @@ class _Array:
         self.file.write(images.tobytes())
 
 
-def _ahead(pool: ThreadPoolExecutor, function: Callable, items: list) -> Iterator:
+def _map_ahead(pool: ThreadPoolExecutor, function: Callable, items: list) -> Iterator:
     """Map in order and in parallel, only a few items ahead of the reader, so that results do not pile up."""
     waiting: deque = deque()
     for item in items:
@@ -311,7 +311,7 @@ def _decode(content: bytes, size: tuple[int, int], crop: Crop, channels: int) ->
 
 def _check(folder: Path, wanted: dict[str, Any]) -> None:
     """Compare finished images with what was asked for, and with their checksums."""
-    found = pyramid.describe(folder)
+    found = pyramid.read_description(folder)
     differing = [key for key, value in wanted.items() if found[key] != value]
     if differing:
         raise InputError(f"{folder}: prepared of other pictures or settings ({', '.join(differing)}). Name a new one.")
@@ -333,7 +333,7 @@ def _digest(members: list[str]) -> str:
     return hashlib.sha256("\0".join(members).encode()).hexdigest()
 
 
-def _edges(given: str, option: str) -> tuple[int, int]:
+def _parse_edges(given: str, option: str) -> tuple[int, int]:
     """Read an edge, or height and width."""
     edges = given.split("x") if "x" in given else [given, given]
     if len(edges) != 2 or not all(edge.isdecimal() and int(edge) for edge in edges):
@@ -341,5 +341,5 @@ def _edges(given: str, option: str) -> tuple[int, int]:
     return int(edges[0]), int(edges[1])
 
 
-def _pixels(size: tuple[int, int]) -> str:
+def _format_pixels(size: tuple[int, int]) -> str:
     return f"{size[0]} x {size[1]} pixels"

@@ -48,7 +48,7 @@ class Level:
         return self
 
 
-def levels(images: np.ndarray, batch_size: int = 1024) -> dict[int, Level]:
+def build_levels(images: np.ndarray, batch_size: int = 1024) -> dict[int, Level]:
     """Return images at their own resolution and at halves of it, down to 4 x 4 pixels.
 
     Args:
@@ -64,7 +64,7 @@ def levels(images: np.ndarray, batch_size: int = 1024) -> dict[int, Level]:
     Examples:
         >>> import numpy as np
         >>> from ppsci_gan.data import pyramid
-        >>> {size: level[:].shape for size, level in pyramid.levels(np.zeros([2, 3, 8, 8], np.uint8)).items()}
+        >>> {size: level[:].shape for size, level in pyramid.build_levels(np.zeros([2, 3, 8, 8], np.uint8)).items()}
         {8: (2, 3, 8, 8), 4: (2, 3, 4, 4)}
     """
     if images.ndim != 4 or images.shape[2] != images.shape[3]:
@@ -76,11 +76,11 @@ def levels(images: np.ndarray, batch_size: int = 1024) -> dict[int, Level]:
         found[size] = np.empty([*finer.shape[:2], size, size], np.uint8)
         for start in range(0, len(finer), batch_size):
             part = slice(start, start + batch_size)
-            found[size][part] = halved(finer[part])
+            found[size][part] = halve(finer[part])
     return {size: Level(level) for size, level in found.items()}
 
 
-def halved(images: np.ndarray) -> np.ndarray:
+def halve(images: np.ndarray) -> np.ndarray:
     """Return means of 2 x 2 pixels, rounded.
 
     Args:
@@ -91,8 +91,8 @@ def halved(images: np.ndarray) -> np.ndarray:
 
     Examples:
         >>> import numpy as np
-        >>> from ppsci_gan.data.pyramid import halved
-        >>> halved(np.array([[0, 10], [20, 31]], np.uint8))
+        >>> from ppsci_gan.data.pyramid import halve
+        >>> halve(np.array([[0, 10], [20, 31]], np.uint8))
         array([[15]], dtype=uint8)
     """
     wide = images.astype(np.uint16)
@@ -139,19 +139,21 @@ def read(folder: str | Path | None, split: str) -> tuple[dict[int, Level], np.nd
         raise InputError(f"DATA.data_path is not set. {SOURCE}")
     path = Path(folder).expanduser()
     if not (path / DESCRIPTION).is_file():
-        unfinished = partial(path).is_dir()
+        unfinished = partial_folder(path).is_dir()
         what = "its preparation is not finished: run it again, it goes on." if unfinished else SOURCE
         raise InputError(f"{path}: no prepared images there (no {DESCRIPTION}); {what}")
-    description = describe(path)
+    description = read_description(path)
     count, channels = description["images"], description["channels"]
     held_out = count // HELD_OUT
     part = slice(count - held_out, count) if split == "test" else slice(0, count - held_out)
-    mapped = {level[0]: _array(path / level_file(level), (count, channels, *level)) for level in description["levels"]}
-    labels = _array(path / "labels.npy", (count,), np.int64)[part] if description["classes"] else None
+    mapped = {
+        level[0]: _map_array(path / level_file(level), (count, channels, *level)) for level in description["levels"]
+    }
+    labels = _map_array(path / "labels.npy", (count,), np.int64)[part] if description["classes"] else None
     return {size: Level(array[part]) for size, array in mapped.items()}, labels
 
 
-def describe(folder: Path) -> dict:
+def read_description(folder: Path) -> dict:
     """Return what a folder of prepared images says of itself.
 
     Args:
@@ -179,19 +181,19 @@ def level_file(level: Sequence[int]) -> str:
     return f"{level[0]}x{level[1]}.npy"
 
 
-def partial(folder: Path) -> Path:
+def partial_folder(folder: Path) -> Path:
     """Return where images are while they are prepared.
 
     Examples:
         >>> from pathlib import Path
         >>> from ppsci_gan.data import pyramid
-        >>> pyramid.partial(Path("data/celeba")).name
+        >>> pyramid.partial_folder(Path("data/celeba")).name
         'celeba.partial'
     """
     return folder.with_name(folder.name + ".partial")
 
 
-def _array(path: Path, shape: Iterable[int], dtype: type = np.uint8) -> np.ndarray:
+def _map_array(path: Path, shape: Iterable[int], dtype: type = np.uint8) -> np.ndarray:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:

@@ -41,7 +41,7 @@ def select_classes(images: Images, classes: Sequence[int]) -> Images:
     return Images(f"{images.name}, classes {list(classes)}", images.data[kept], labels[kept])
 
 
-def some(images: Images, number: int | None, seed: int) -> Images:
+def choose_images(images: Images, number: int | None, seed: int) -> Images:
     """Return so many of the images, at random; fewer are among more of the same seed.
 
     Args:
@@ -56,7 +56,7 @@ def some(images: Images, number: int | None, seed: int) -> Images:
         >>> import numpy as np
         >>> from ppsci_gan.data import target
         >>> from ppsci_gan.data.images import Images
-        >>> len(target.some(Images("black", np.zeros([9, 1, 8, 8], np.uint8)), 4, seed=0).data)
+        >>> len(target.choose_images(Images("black", np.zeros([9, 1, 8, 8], np.uint8)), 4, seed=0).data)
         4
     """
     if number is None:
@@ -68,7 +68,7 @@ def some(images: Images, number: int | None, seed: int) -> Images:
     return Images(f"{number} of {images.name}", images.data[chosen], labels)
 
 
-def coloured(images: Images, seed: int) -> Images:
+def colour_images(images: Images, seed: int) -> Images:
     """Return grey images in colours of their own: a light ink on dark paper, or a dark one on light paper.
 
     Args:
@@ -85,7 +85,7 @@ def coloured(images: Images, seed: int) -> Images:
         >>> import numpy as np
         >>> from ppsci_gan.data import target
         >>> from ppsci_gan.data.images import Images
-        >>> target.coloured(Images("digits", np.zeros([4, 1, 28, 28], np.uint8)), seed=0).data.shape
+        >>> target.colour_images(Images("digits", np.zeros([4, 1, 28, 28], np.uint8)), seed=0).data.shape
         (4, 3, 28, 28)
     """
     _, channels, height, width = images.data[[0]].shape  # a mapped level has no shape of its own
@@ -116,7 +116,7 @@ class Fit(NamedTuple):
         >>> import numpy as np
         >>> from ppsci_gan.data.target import Fit
         >>> fit = Fit((1, 28, 28), (3, 64, 64))
-        >>> fit(np.zeros([2, 1, 28, 28], np.uint8)).shape, fit.back(np.zeros([2, 3, 64, 64])).shape
+        >>> fit(np.zeros([2, 1, 28, 28], np.uint8)).shape, fit.invert(np.zeros([2, 3, 64, 64])).shape
         ((2, 3, 64, 64), (2, 1, 28, 28))
     """
 
@@ -164,7 +164,7 @@ class Fit(NamedTuple):
         large = np.pad(large, [(0, 0), (0, 0), *self._margins], mode="edge")
         return large.repeat(self.network[0] // self.own[0], axis=1)
 
-    def back(self, samples: np.ndarray) -> np.ndarray:
+    def invert(self, samples: np.ndarray) -> np.ndarray:
         """Return a network's images as the data are.
 
         Args:

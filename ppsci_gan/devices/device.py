@@ -99,10 +99,10 @@ def set_up(name: str = "auto") -> None:
         >>> device.set_up("cpu")  # doctest: +SKIP
     """
     tune_cpu()
-    logger.info(f"device={name}: running on {select(name)}, {reason(name)}")
+    logger.info(f"device={name}: running on {select(name)}, {explain_choice(name)}")
 
 
-def reason(name: str) -> str:
+def explain_choice(name: str) -> str:
     """Say why a device was selected.
 
     Args:
@@ -110,7 +110,7 @@ def reason(name: str) -> str:
 
     Examples:
         >>> from ppsci_gan.devices import device
-        >>> device.reason("cpu")
+        >>> device.explain_choice("cpu")
         'as asked for'
     """
     if not name.startswith("auto"):

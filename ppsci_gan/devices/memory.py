@@ -67,7 +67,7 @@ def total_mb() -> int | None:
 
 
 @contextmanager
-def explained(what: str, advice: str = TRAINING) -> Iterator[None]:
+def explain_out_of_memory(what: str, advice: str = TRAINING) -> Iterator[None]:
     """Turn Paddle's error of missing memory into a message that says what was allocated where and what to change.
 
     Args:
@@ -79,7 +79,7 @@ def explained(what: str, advice: str = TRAINING) -> Iterator[None]:
 
     Examples:
         >>> from ppsci_gan.devices import memory
-        >>> with memory.explained("phase critic"):
+        >>> with memory.explain_out_of_memory("phase critic"):
         ...     raise MemoryError("(ResourceExhausted) Fail to alloc memory of 4096 size, error code is 12.")
         Traceback (most recent call last):
             ...
@@ -96,11 +96,11 @@ def explained(what: str, advice: str = TRAINING) -> Iterator[None]:
         reason = re.sub(r"^\(ResourceExhausted\)\s*|^\(External\)\s*|ResourceExhaustedError:\s*", "", reason)
         raise InputError(
             f"Out of memory on {paddle.device.get_device()}, {what}, with {peak_mb()} MB in use before: {reason}"
-            f"{_place(error)}\n{advice}"
+            f"{_locate(error)}\n{advice}"
         ) from None
 
 
-def _place(error: Exception) -> str:
+def _locate(error: Exception) -> str:
     """Say which line asked for it: the last one outside of Paddle."""
     libraries = Path(paddle.__file__).parents[1]
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]

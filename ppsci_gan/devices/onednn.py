@@ -84,12 +84,12 @@ def _library() -> ctypes.CDLL | None:
     return library
 
 
-def available() -> bool:
+def is_available() -> bool:
     """Whether Paddle's wheel has the library, and views of tensors, which plug-in devices switch off.
 
     Examples:
         >>> from ppsci_gan.devices import onednn
-        >>> isinstance(onednn.available(), bool)
+        >>> isinstance(onednn.is_available(), bool)
         True
     """
     return _library() is not None and _FLAGS["FLAGS_use_stride_kernel"]
@@ -162,7 +162,7 @@ def _channels_last(shape: Sequence[int]) -> tuple[int, ...]:
     return c * h * w, 1, c * w, c
 
 
-def lies_channels_last(x: Tensor) -> bool:
+def is_channels_last(x: Tensor) -> bool:
     """Whether an image's memory is that of a dense [N, H, W, C].
 
     Args:
@@ -171,9 +171,9 @@ def lies_channels_last(x: Tensor) -> bool:
     Examples:
         >>> import paddle
         >>> from ppsci_gan.devices import onednn
-        >>> onednn.lies_channels_last(paddle.zeros([1, 2, 3, 3]))
+        >>> onednn.is_channels_last(paddle.zeros([1, 2, 3, 3]))
         False
-        >>> onednn.lies_channels_last(paddle.zeros([1, 1, 3, 3]))
+        >>> onednn.is_channels_last(paddle.zeros([1, 1, 3, 3]))
         True
     """
     shape = x.shape
@@ -196,7 +196,7 @@ def empty_image(shape: Sequence[int]) -> Tensor:
     return _C_ops.transpose(_empty([n, h, w, c]), [0, 3, 1, 2])
 
 
-def channels_last(x: Tensor) -> Tensor:
+def to_channels_last(x: Tensor) -> Tensor:
     """Return an image as it is if it lies channels last, else a copy that does.
 
     Args:
@@ -205,10 +205,10 @@ def channels_last(x: Tensor) -> Tensor:
     Examples:
         >>> import paddle
         >>> from ppsci_gan.devices import onednn
-        >>> onednn.lies_channels_last(onednn.channels_last(paddle.zeros([1, 2, 3, 3])))
+        >>> onednn.is_channels_last(onednn.to_channels_last(paddle.zeros([1, 2, 3, 3])))
         True
     """
-    if lies_channels_last(x):
+    if is_channels_last(x):
         return x
     copy = empty_image(x.shape)
     _reorder(_layout(x), _layout(copy))(src=x, dst=copy)
@@ -343,7 +343,7 @@ def convolution(
     shape = output_shape(x.shape, weight.shape, geometry)
     result = empty_image(shape)
     primitive = _convolution(tuple(x.shape), _layout(weight), shape, geometry, bias is not None, slope)
-    primitive(src=channels_last(x), weights=weight, dst=result, **_given(bias=bias))
+    primitive(src=to_channels_last(x), weights=weight, dst=result, **_drop_none(bias=bias))
     return result
 
 
@@ -363,15 +363,15 @@ def convolution_transposed(
         [N, C, H, W], channels last.
     """
     if weight.shape[1] <= FEW_CHANNELS and geometry[:2] == (2, 2) and list(size) == [2 * edge for edge in x.shape[2:]]:
-        return _doubling(x, weight, bias, geometry)
+        return _double_size(x, weight, bias, geometry)
     shape = (x.shape[0], weight.shape[1], *size)
     result = empty_image(shape)
     primitive = _transposed(tuple(x.shape), _layout(weight), shape, geometry, bias is not None)
-    primitive(src=channels_last(x), weights=weight.transpose([1, 0, 2, 3]), dst=result, **_given(bias=bias))
+    primitive(src=to_channels_last(x), weights=weight.transpose([1, 0, 2, 3]), dst=result, **_drop_none(bias=bias))
     return result
 
 
-def _doubling(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+def _double_size(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
     """Convolve transposed to twice the size, with few channels: as one convolution for each pixel of a 2 x 2 square.
 
     Of a kernel, a pixel sees every other row and column. oneDNN's own way takes some four times as long here.
@@ -418,8 +418,8 @@ def convolution_weight_gradient(
     """
     weight, bias = _empty(shape), _empty([shape[0]]) if with_bias else None
     primitive = _weight_gradient(tuple(x.shape), tuple(y.shape), _layout(weight), geometry, with_bias)
-    given = {"src": channels_last(x), "diff_dst": channels_last(y), "diff_weights": weight}
-    primitive(**given, **_given(diff_bias=bias))
+    given = {"src": to_channels_last(x), "diff_dst": to_channels_last(y), "diff_weights": weight}
+    primitive(**given, **_drop_none(diff_bias=bias))
     return weight, bias
 
 
@@ -441,7 +441,7 @@ def output_shape(x: Sequence[int], weight: Sequence[int], geometry: Geometry) ->
     return x[0], weight[0], height, (x[3] + left + right - weight[3]) // stride_w + 1
 
 
-def _given(**tensors: Tensor | None) -> dict[str, Tensor]:
+def _drop_none(**tensors: Tensor | None) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in tensors.items() if tensor is not None}
 
 
@@ -473,7 +473,7 @@ def _transposed(x, weight: Layout, y, geometry: Geometry, bias: bool) -> Primiti
     arguments = _engine(), _FORWARD_TRAINING, _DECONVOLUTION, *descriptors, *_axes(geometry), None
     descriptor = _create("deconvolution_forward_primitive_desc_create", *arguments)
     weights = _describe(swapped(shape), swapped(strides))
-    return Primitive(descriptor, src=_image(x), weights=weights, dst=_image(y), **_given(bias=vector))
+    return Primitive(descriptor, src=_image(x), weights=weights, dst=_image(y), **_drop_none(bias=vector))
 
 
 @_cached
@@ -484,7 +484,7 @@ def _weight_gradient(x, y, weight: Layout, geometry: Geometry, bias: bool) -> Pr
     arguments = _engine(), _CONVOLUTION, *descriptors, *_axes(geometry), hint, None
     descriptor = _create("convolution_backward_weights_primitive_desc_create", *arguments)
     given = {"src": _image(x), "diff_dst": _image(y), "diff_weights": _describe(*weight)}
-    return Primitive(descriptor, **given, **_given(diff_bias=vector))
+    return Primitive(descriptor, **given, **_drop_none(diff_bias=vector))
 
 
 # --- matrix products ---
@@ -504,7 +504,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None, slope: float | None =
     """
     result = _empty([x.shape[0], weight.shape[1]])
     primitive = _linear(_layout(x), _layout(weight), bias is not None, slope)
-    primitive(src=x, weights=weight, dst=result, **_given(bias=bias))
+    primitive(src=x, weights=weight, dst=result, **_drop_none(bias=bias))
     return result
 
 
@@ -516,7 +516,7 @@ def _linear(x: Layout, weight: Layout, bias: bool, slope: float | None) -> Primi
     descriptors = _describe(*x), _describe(*weight), vector, _describe(*y)
     descriptor = _create("matmul_primitive_desc_create", _engine(), *descriptors, _rectifier(slope))
     given = {"src": _describe(*x), "weights": _describe(*weight), "dst": _describe(*y)}
-    return Primitive(descriptor, **given, **_given(bias=vector))
+    return Primitive(descriptor, **given, **_drop_none(bias=vector))
 
 
 # --- element by element, pooling, normalisation ---
@@ -532,7 +532,7 @@ def relu(x: Tensor, slope: float = 0.0) -> Tensor:
     Returns:
         The same shape, in the same layout where that is dense.
     """
-    x = _dense(x)
+    x = _to_dense(x)
     y = _empty_like(x)
     _elementwise(_RELU, x.size, slope, 0)(src=x, dst=y)
     if slope:  # see _rectifier
@@ -551,9 +551,9 @@ def relu_gradient(g: Tensor, y: Tensor, slope: float = 0.0) -> Tensor:
     Returns:
         The same shape, in the layout of ``y``.
     """
-    y = _dense(y)
+    y = _to_dense(y)
     result = _empty_like(y)
-    _relu_gradient(y.size, slope)(diff_dst=_lying_like(g, y), dst=y, diff_src=result)
+    _relu_gradient(y.size, slope)(diff_dst=_match_layout(g, y), dst=y, diff_src=result)
     return result
 
 
@@ -572,7 +572,7 @@ def pool(x: Tensor, size: int, stride: int, padding: int = 0, maximum: bool = Fa
     """
     n, c, *edges = x.shape
     y = empty_image([n, c, *((edge + 2 * padding - size) // stride + 1 for edge in edges)])
-    _pool(tuple(x.shape), tuple(y.shape), size, stride, padding, maximum)(src=channels_last(x), dst=y)
+    _pool(tuple(x.shape), tuple(y.shape), size, stride, padding, maximum)(src=to_channels_last(x), dst=y)
     return y
 
 
@@ -588,7 +588,7 @@ def mean_pool_gradient(g: Tensor, size: int) -> Tensor:
     """
     n, c, h, w = g.shape
     result = empty_image([n, c, h * size, w * size])
-    _mean_pool_gradient((n, c, h, w), size)(diff_dst=channels_last(g), diff_src=result)
+    _mean_pool_gradient((n, c, h, w), size)(diff_dst=to_channels_last(g), diff_src=result)
     return result
 
 
@@ -603,7 +603,7 @@ def add(x: Tensor, y: Tensor) -> Tensor:
         [N, C, H, W], channels last.
     """
     result = empty_image(x.shape)
-    _sum(x.size)(first=channels_last(x), second=channels_last(y), dst=result)
+    _sum(x.size)(first=to_channels_last(x), second=to_channels_last(y), dst=result)
     return result
 
 
@@ -630,7 +630,7 @@ def repeat_pixels(x: Tensor, size: int) -> Tensor:
     """
     n, c, h, w = x.shape
     y = empty_image([n, c, h * size, w * size])
-    _repeat_pixels((n, c, h, w), size)(src=channels_last(x), dst=y)
+    _repeat_pixels((n, c, h, w), size)(src=to_channels_last(x), dst=y)
     return y
 
 
@@ -648,7 +648,7 @@ def batch_norm(x: Tensor, scale: Tensor, shift: Tensor, epsilon: float) -> tuple
     """
     y, mean, variance = empty_image(x.shape), _empty(scale.shape), _empty(scale.shape)
     primitive = _batch_norm(tuple(x.shape), epsilon)
-    primitive(src=channels_last(x), scale=scale, shift=shift, dst=y, mean=mean, variance=variance)
+    primitive(src=to_channels_last(x), scale=scale, shift=shift, dst=y, mean=mean, variance=variance)
     return y, mean, variance
 
 
@@ -665,12 +665,12 @@ def batch_norm_gradient(
         variance: Likewise.
         epsilon: As given to it.
     """
-    of_x, of_scale, of_shift = empty_image(x.shape), _empty(scale.shape), _empty(scale.shape)
+    grad_x, grad_scale, grad_shift = empty_image(x.shape), _empty(scale.shape), _empty(scale.shape)
     statistics = {"scale": scale, "mean": mean, "variance": variance}
-    gradients = {"diff_src": of_x, "diff_scale": of_scale, "diff_shift": of_shift}
+    gradients = {"diff_src": grad_x, "diff_scale": grad_scale, "diff_shift": grad_shift}
     primitive = _batch_norm_gradient(tuple(x.shape), epsilon)
-    primitive(diff_dst=channels_last(g), src=channels_last(x), **statistics, **gradients)
-    return of_x, of_scale, of_shift
+    primitive(diff_dst=to_channels_last(g), src=to_channels_last(x), **statistics, **gradients)
+    return grad_x, grad_scale, grad_shift
 
 
 def layer_norm(x: Tensor, scale: Tensor, shift: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -687,8 +687,8 @@ def layer_norm(x: Tensor, scale: Tensor, shift: Tensor, epsilon: float) -> tuple
     """
     y, mean, variance = empty_image(x.shape), _empty([x.shape[0]]), _empty([x.shape[0]])
     pixels = x.shape[2] * x.shape[3]
-    given = {"scale": for_pixels(scale, pixels), "shift": for_pixels(shift, pixels)}
-    _layer_norm(tuple(x.shape), epsilon)(src=channels_last(x), dst=y, mean=mean, variance=variance, **given)
+    given = {"scale": repeat_for_pixels(scale, pixels), "shift": repeat_for_pixels(shift, pixels)}
+    _layer_norm(tuple(x.shape), epsilon)(src=to_channels_last(x), dst=y, mean=mean, variance=variance, **given)
     return y, mean, variance
 
 
@@ -706,16 +706,18 @@ def layer_norm_gradient(
         epsilon: As given to it.
     """
     width = x.size // x.shape[0]
-    of_x, of_scale, of_shift = empty_image(x.shape), _empty([width]), _empty([width])
-    scale = for_pixels(scale, width // x.shape[1])
+    grad_x, grad_scale, grad_shift = empty_image(x.shape), _empty([width]), _empty([width])
+    scale = repeat_for_pixels(scale, width // x.shape[1])
     # A shift changes nothing, but oneDNN 3.6 asks for one.
     given = {"scale": scale, "shift": scale, "mean": mean, "variance": variance}
-    gradients = {"diff_src": of_x, "diff_scale": of_scale, "diff_shift": of_shift}
-    _layer_norm_gradient(tuple(x.shape), epsilon)(diff_dst=channels_last(g), src=channels_last(x), **given, **gradients)
-    return of_x, *(over_pixels(values, x.shape[1]) for values in (of_scale, of_shift))
+    gradients = {"diff_src": grad_x, "diff_scale": grad_scale, "diff_shift": grad_shift}
+    _layer_norm_gradient(tuple(x.shape), epsilon)(
+        diff_dst=to_channels_last(g), src=to_channels_last(x), **given, **gradients
+    )
+    return grad_x, *(sum_over_pixels(values, x.shape[1]) for values in (grad_scale, grad_shift))
 
 
-def for_pixels(values: Tensor, pixels: int) -> Tensor:
+def repeat_for_pixels(values: Tensor, pixels: int) -> Tensor:
     """Repeat a value per channel for every pixel of an image that lies channels last.
 
     Args:
@@ -728,7 +730,7 @@ def for_pixels(values: Tensor, pixels: int) -> Tensor:
     return values.reshape([1, -1]).tile([pixels, 1]).reshape([-1])
 
 
-def over_pixels(values: Tensor, channels: int) -> Tensor:
+def sum_over_pixels(values: Tensor, channels: int) -> Tensor:
     """Sum the values of every channel over the pixels of an image that lies channels last.
 
     Args:
@@ -757,15 +759,15 @@ def _empty_like(x: Tensor) -> Tensor:
     return _empty(x.shape) if x.is_contiguous() else empty_image(x.shape)
 
 
-def _dense(x: Tensor) -> Tensor:
-    if x.is_contiguous() or len(x.shape) == 4 and lies_channels_last(x):
+def _to_dense(x: Tensor) -> Tensor:
+    if x.is_contiguous() or len(x.shape) == 4 and is_channels_last(x):
         return x
-    return channels_last(x) if len(x.shape) == 4 else x.clone()
+    return to_channels_last(x) if len(x.shape) == 4 else x.clone()
 
 
-def _lying_like(x: Tensor, y: Tensor) -> Tensor:
+def _match_layout(x: Tensor, y: Tensor) -> Tensor:
     if not y.is_contiguous():
-        return channels_last(x)
+        return to_channels_last(x)
     return x if x.is_contiguous() else x.clone()
 
 

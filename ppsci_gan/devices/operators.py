@@ -72,7 +72,7 @@ OPERATORS = (
 ORDERS = {"forward": "{}", "backward": "{}_grad", "double backward": "{}_double_grad"}
 
 
-def table() -> list[str]:
+def tabulate_support() -> list[str]:
     """Try every operator on the current device, forward, backward and twice backward.
 
     Returns:
@@ -85,15 +85,15 @@ def table() -> list[str]:
         >>> from ppsci_gan.devices import operators
         >>> device.select("cpu")
         'cpu'
-        >>> len(operators.table()) == len(operators.OPERATORS) + 1
+        >>> len(operators.tabulate_support()) == len(operators.OPERATORS) + 1
         True
     """
     here = paddle.device.get_device()
     lines = ["{:<28}{:<10}{:<11}{:<18}{}".format("operator", *ORDERS, "difference from the CPU")]
     for operator in OPERATORS:
         wanted = list(ORDERS)[: 2 if operator.once_only else 3]
-        found, status, difference = _results(operator, here), [], 0.0
-        expected = found if here == "cpu" else _results(operator, "cpu")
+        found, status, difference = _run(operator, here), [], 0.0
+        expected = found if here == "cpu" else _run(operator, "cpu")
         for order in wanted:
             if order not in found:
                 status.append("missing")
@@ -105,7 +105,7 @@ def table() -> list[str]:
     return lines
 
 
-def _results(operator: Operator, place: str) -> dict[str, list[np.ndarray]]:
+def _run(operator: Operator, place: str) -> dict[str, list[np.ndarray]]:
     """Return what the operator and its gradients give on a device, as far as it goes."""
     here = paddle.device.get_device()
     paddle.device.set_device(place)

@@ -149,8 +149,8 @@ def map_rows(function: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> 
     longest = -(-len(rows) // ranks)
     part = function(rows[np.arange(rank, rank + longest * ranks, ranks) % len(rows)])  # the last one may be doubled
     result = np.empty((longest * ranks, *part.shape[1:]), part.dtype)
-    for other, of_other in enumerate(_gather(np.ascontiguousarray(part))):
-        result[other::ranks] = of_other
+    for other, other_part in enumerate(_gather(np.ascontiguousarray(part))):
+        result[other::ranks] = other_part
     return result[: len(rows)]
 
 
@@ -194,17 +194,17 @@ def _batch_norm(layer: nn.Layer, x: Tensor) -> Tensor:
     if not layer.training:
         return type(layer).forward(layer, x)
     axes = [0, *range(2, x.ndim)]
-    of_channels = [1, -1] + [1] * (x.ndim - 2)
+    per_channel = [1, -1] + [1] * (x.ndim - 2)
     values = x.astype("float32") if x.dtype in (paddle.float16, paddle.bfloat16) else x
     count = x.size // x.shape[1] * dist.get_world_size()
     mean = _SumOverRanks.apply(values.sum(axes)) / count
-    centred = values - mean.reshape(of_channels)
+    centred = values - mean.reshape(per_channel)
     variance = _SumOverRanks.apply((centred * centred).sum(axes)) / count
-    result = centred / paddle.sqrt(variance + layer._epsilon).reshape(of_channels)
+    result = centred / paddle.sqrt(variance + layer._epsilon).reshape(per_channel)
     if layer.weight is not None:
-        result = result * layer.weight.reshape(of_channels)
+        result = result * layer.weight.reshape(per_channel)
     if layer.bias is not None:
-        result = result + layer.bias.reshape(of_channels)
+        result = result + layer.bias.reshape(per_channel)
     with paddle.no_grad():
         for running, value in ((layer._mean, mean), (layer._variance, variance)):
             running.set_value(running * layer._momentum + value * (1 - layer._momentum))

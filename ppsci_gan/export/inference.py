@@ -100,7 +100,7 @@ class GeneratorPredictor(GeneralPredictor):
         Args:
             num_samples: How many.
         """
-        inputs = latent.fixed(self.generator, num_samples, self.settings.seed)
+        inputs = latent.sample_fixed(self.generator, num_samples, self.settings.seed)
         samples, report = self.generate(inputs, self.settings.INFER.batch_size)
         write_report(report, str(Path(self.settings.output_dir, "timing.json")))
         return samples
@@ -123,7 +123,7 @@ class GeneratorPredictor(GeneralPredictor):
         with self._explain_failure():
             self.predict({key: value[:batch_size] for key, value in inputs.items()}, batch_size)
         warm = time.perf_counter()
-        with memory.explained("inference", memory.INFERENCE):
+        with memory.explain_out_of_memory("inference", memory.INFERENCE):
             samples = next(iter(self.predict(inputs, batch_size).values()))
         seconds = time.perf_counter() - warm
         report = {

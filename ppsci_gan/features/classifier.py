@@ -68,7 +68,7 @@ class _Convolution(nn.Sequential):
         super().__init__(conv, layers.BatchNorm2D(channels_out))
 
     def forward(self, x: Tensor) -> Tensor:
-        return layers.normalized_conv2d(*self, x)
+        return layers.conv2d_norm_relu(*self, x)
 
 
 class _Halve(nn.Layer):

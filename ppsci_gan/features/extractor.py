@@ -19,7 +19,7 @@ from ppsci_gan.errors import InputError
 from ppsci_gan.features import inception
 from ppsci_gan.features.classifier import Classifier
 from ppsci_gan.files import atomic
-from ppsci_gan.files import cache
+from ppsci_gan.files import cache_folder
 from ppsci_gan.metrics.frechet import Gaussian
 from ppsci_gan.metrics.frechet import fit_gaussian
 from ppsci_gan.networks import layers
@@ -115,7 +115,7 @@ class Extractor:
         kernels = "onednn" if layers.uses_onednn(self.network) else "paddle"
         key = hashlib.sha256(json.dumps([self.protocol, images.shape, kernels]).encode())
         key.update(np.ascontiguousarray(images))
-        file = cache("features") / f"{key.hexdigest()}.{kind}.npy"
+        file = cache_folder("features") / f"{key.hexdigest()}.{kind}.npy"
         if ranks.any_rank(not file.is_file()):  # else some would wait for others in what they compute together
             with atomic(file) as temporary, temporary.open("wb") as stream:
                 np.save(stream, compute())

@@ -128,7 +128,7 @@ class Convolution(nn.Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the output, [N, C', H', W']."""
-        return layers.normalized_conv2d(self.conv, self.bn, x)
+        return layers.conv2d_norm_relu(self.conv, self.bn, x)
 
 
 class BlockA(nn.Layer):
@@ -325,7 +325,7 @@ def load(path: str) -> Inception:
     Raises:
         InputError: There is no such file, or it holds another network's weights.
     """
-    network, source = Inception(), _with_checksum(path)
+    network, source = Inception(), _add_checksum(path)
     try:
         weights.load(network, source, "EVAL.inception.weights", "inception")
     except InputError as error:
@@ -339,7 +339,7 @@ def load(path: str) -> Inception:
     return network.eval()
 
 
-def _with_checksum(path: str) -> str:
+def _add_checksum(path: str) -> str:
     # Not left to the user: Hydra takes no # in an override without quotes.
     return f"{path}#{SHA256}" if path in PUBLISHED else path
 

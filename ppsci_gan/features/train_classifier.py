@@ -77,7 +77,7 @@ def train(data: str, data_path: str, output: str, epochs: int | None = None, see
             optimizer.clear_grad()
             schedule.step()
         logger.message(f"Epoch {epoch}: loss of the last batch {float(loss):.4f}")
-    accuracy = test_accuracy(classifier, READERS[data](data_path, "test"))
+    accuracy = measure_accuracy(classifier, READERS[data](data_path, "test"))
     logger.message(f"Accuracy on the test images: {accuracy:.2%}")
     arrays = {f"classifier/{name}": value.numpy() for name, value in classifier.state_dict().items()}
     state = {"data": data, "image_shape": images["data"].shape[1:], "width": recipe.width, "test_accuracy": accuracy}
@@ -114,7 +114,7 @@ def augment(images: np.ndarray, shift: int, flip: bool, rng: np.random.Generator
     return shifted
 
 
-def test_accuracy(classifier: Classifier, images: dict[str, np.ndarray]) -> float:
+def measure_accuracy(classifier: Classifier, images: dict[str, np.ndarray]) -> float:
     """Return the share of test images that are put into their class."""
     extractor = Extractor("classifier", classifier, {})
     classes = extractor.probabilities(extractor.features(images["data"])).argmax(axis=1)

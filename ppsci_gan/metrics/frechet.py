@@ -92,12 +92,12 @@ def frechet_distance(a: Gaussian, b: Gaussian) -> float:
             f"Frechet distance of {fewest} samples in {len(a.mean)} dimensions: the covariance is singular and the "
             "distance far too large. Compare it only with others of as many samples."
         )
-    overlap = linalg.svdvals(_root(a.covariance).T @ _root(b.covariance)).sum()
+    overlap = linalg.svdvals(_square_root(a.covariance).T @ _square_root(b.covariance)).sum()
     difference = a.mean - b.mean
     return float(difference @ difference + np.trace(a.covariance) + np.trace(b.covariance) - 2 * overlap)
 
 
-def _root(covariance: np.ndarray) -> np.ndarray:
+def _square_root(covariance: np.ndarray) -> np.ndarray:
     """R with R R^T = C; eigenvalues that rounding made negative count as zero."""
     values, vectors = linalg.eigh(covariance)
     return vectors * np.sqrt(values.clip(min=0))

@@ -51,11 +51,11 @@ def kernel_distance(
     for _ in range(subsets):
         x = fake[random.choice(len(fake), subset_size, replace=False)].astype(np.float64)
         y = real[random.choice(len(real), subset_size, replace=False)].astype(np.float64)
-        values.append(_within(x) + _within(y) - 2 * polynomial_kernel(x, y, degree=3).mean())
+        values.append(_mean_over_pairs(x) + _mean_over_pairs(y) - 2 * polynomial_kernel(x, y, degree=3).mean())
     return float(np.mean(values)), float(np.std(values))
 
 
-def _within(x: np.ndarray) -> float:
+def _mean_over_pairs(x: np.ndarray) -> float:
     """Mean of the kernel over pairs of different points: leaving out the equal ones removes the bias."""
     kernel = polynomial_kernel(x, degree=3)
     return (kernel.sum() - np.trace(kernel)) / (len(x) * (len(x) - 1))

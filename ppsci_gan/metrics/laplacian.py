@@ -57,7 +57,7 @@ def laplacian_swd(real: np.ndarray, fake: np.ndarray, seed: int = 2020) -> dict[
         )
     distances = {}
     for level in range(_num_levels(*real.shape[2:])):
-        a, b = (_descriptors(images, level, seed + index) for index, images in enumerate((real, fake)))
+        a, b = (_sample_patches(images, level, seed + index) for index, images in enumerate((real, fake)))
         distances[real.shape[2] >> level] = 1000 * sliced_wasserstein(a, b, NUM_PROJECTIONS, seed)
     return distances
 
@@ -69,13 +69,13 @@ def _num_levels(height: int, width: int) -> int:
     return levels
 
 
-def _descriptors(images: np.ndarray, level: int, seed: int) -> np.ndarray:
+def _sample_patches(images: np.ndarray, level: int, seed: int) -> np.ndarray:
     """Normalised random patches of one level of all images, float32 [N * 128, C * 49]."""
     random = np.random.default_rng([seed, level])
     number, channels = images.shape[:2]
     patches = np.empty([number, PATCHES_PER_IMAGE, channels, PATCH, PATCH], np.float32)
     for start in range(0, number, _IMAGES_PER_BATCH):
-        band = _band(images[start : start + _IMAGES_PER_BATCH].astype(np.float32), level)
+        band = _laplacian_level(images[start : start + _IMAGES_PER_BATCH].astype(np.float32), level)
         windows = np.lib.stride_tricks.sliding_window_view(band, (PATCH, PATCH), axis=(2, 3))
         places = (random.integers(0, size, [len(band), PATCHES_PER_IMAGE]) for size in windows.shape[2:4])
         rows, columns = places
@@ -86,19 +86,19 @@ def _descriptors(images: np.ndarray, level: int, seed: int) -> np.ndarray:
     return patches.reshape([number * PATCHES_PER_IMAGE, -1])
 
 
-def _band(images: np.ndarray, level: int) -> np.ndarray:
+def _laplacian_level(images: np.ndarray, level: int) -> np.ndarray:
     """One level of the Laplacian pyramid: the detail that the next level lacks, or what is left at the last one."""
     last = _num_levels(*images.shape[2:]) - 1
     for _ in range(level):
-        images = _down(images)
-    return images if level == last else images - _up(_down(images))
+        images = _downsample(images)
+    return images if level == last else images - _upsample(_downsample(images))
 
 
-def _down(images: np.ndarray) -> np.ndarray:
+def _downsample(images: np.ndarray) -> np.ndarray:
     return _blur(images)[:, :, ::2, ::2]
 
 
-def _up(images: np.ndarray) -> np.ndarray:
+def _upsample(images: np.ndarray) -> np.ndarray:
     number, channels, height, width = images.shape
     spread = np.zeros([number, channels, 2 * height, 2 * width], np.float32)
     spread[:, :, ::2, ::2] = images

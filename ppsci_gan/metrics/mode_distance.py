@@ -46,7 +46,7 @@ def mode_distance(real: np.ndarray, fake: np.ndarray, centres: np.ndarray, sigma
         >>> round(mode_distance(real, collapsed, centres, sigma=1)["sliced_wasserstein_within"], 1)
         0.8
     """
-    within = _within(real, fake, centres, sigma)
+    within = _distance_within(real, fake, centres, sigma)
     everywhere = sliced_wasserstein(real, fake)
     scale = np.sqrt(np.var(real, axis=0, dtype=np.float64).mean())
     return {
@@ -56,9 +56,9 @@ def mode_distance(real: np.ndarray, fake: np.ndarray, centres: np.ndarray, sigma
     }
 
 
-def _within(real: np.ndarray, fake: np.ndarray, centres: np.ndarray, sigma: float) -> float:
+def _distance_within(real: np.ndarray, fake: np.ndarray, centres: np.ndarray, sigma: float) -> float:
     """Mean over the modes of the distance between real and generated points of the mode, in sigma."""
-    (real, of_real), (fake, of_fake) = (_in_modes(points, centres, sigma) for points in (real, fake))
+    (real, of_real), (fake, of_fake) = (_centre_on_modes(points, centres, sigma) for points in (real, fake))
     missing = REACH * np.eye(1, centres.shape[1])
     distances = []
     for mode in np.unique(of_real):
@@ -67,7 +67,7 @@ def _within(real: np.ndarray, fake: np.ndarray, centres: np.ndarray, sigma: floa
     return float(np.mean(distances))
 
 
-def _in_modes(points: np.ndarray, centres: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+def _centre_on_modes(points: np.ndarray, centres: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
     """Points relative to their nearest centre, in sigma and no farther than ``REACH``, and which mode that is."""
     distance, mode = nearest_modes(points, centres, sigma)
     return (points - centres[mode]) / sigma / np.maximum(distance / REACH, 1)[:, None], mode

@@ -49,10 +49,10 @@ def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> tuple[fl
         >>> precision_recall(real, real + 100)
         (0.0, 0.0)
     """
-    real, fake = _check(real, fake)
+    real, fake = _centre(real, fake)
     real_radii, fake_radii = _radii("real", real, k), _radii("fake", fake, k)
-    precision = np.concatenate([inside.any(axis=1) for inside in _inside(fake, real, real_radii, np.less_equal)])
-    recall = np.concatenate([inside.any(axis=1) for inside in _inside(real, fake, fake_radii, np.less_equal)])
+    precision = np.concatenate([inside.any(axis=1) for inside in _test_inside(fake, real, real_radii, np.less_equal)])
+    recall = np.concatenate([inside.any(axis=1) for inside in _test_inside(real, fake, fake_radii, np.less_equal)])
     return float(precision.mean()), float(recall.mean())
 
 
@@ -81,8 +81,8 @@ def density(real: np.ndarray, fake: np.ndarray, k: int = 5) -> float:
         >>> density(real, real), density(real, real + 100)
         (1.0, 0.0)
     """
-    real, fake = _check(real, fake)
-    total = sum(int(np.count_nonzero(inside)) for inside in _inside(fake, real, _radii("real", real, k), np.less))
+    real, fake = _centre(real, fake)
+    total = sum(int(np.count_nonzero(inside)) for inside in _test_inside(fake, real, _radii("real", real, k), np.less))
     return total / (k * len(fake))
 
 
@@ -113,13 +113,13 @@ def coverage(real: np.ndarray, fake: np.ndarray, k: int = 5) -> float:
         >>> coverage(real, real + 100)
         0.0
     """
-    real, fake = _check(real, fake)
+    real, fake = _centre(real, fake)
     nearest = NearestNeighbors(n_neighbors=1).fit(fake).kneighbors(real, return_distance=False)[:, 0]
     to_nearest = _squared_distances(real, fake, np.arange(len(real)), nearest)
     return float(np.mean(to_nearest < _radii("real", real, k)))
 
 
-def _check(real: np.ndarray, fake: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _centre(real: np.ndarray, fake: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Both sets in float64, with the real points' mean at the origin.
 
     Squared distances come from |x|^2 - 2 x y + |y|^2, whose rounding grows with the distance from the origin.
@@ -140,7 +140,7 @@ def _radii(name: str, points: np.ndarray, k: int) -> np.ndarray:
     return np.max([_squared_distances(points, points, np.arange(len(points)), column) for column in nearest.T], axis=0)
 
 
-def _inside(
+def _test_inside(
     points: np.ndarray, centres: np.ndarray, radii: np.ndarray, within: Callable[..., np.ndarray]
 ) -> Iterator[np.ndarray]:
     """Whether each point lies in each centre's ball, bool [some of the points, centres] at a time.

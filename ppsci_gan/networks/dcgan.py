@@ -27,7 +27,7 @@ NORMALIZATION = {"momentum": 0.9, "epsilon": 1e-5}
 
 
 # --8<-- [start:layers]
-def initialized(layer: nn.Layer) -> nn.Layer:
+def initialize(layer: nn.Layer) -> nn.Layer:
     """Start weights from N(0, .02), cut at two deviations for convolutions, and biases from zero."""
     initial = nn.initializer.Normal(0.0, DEVIATION)
     if isinstance(layer, nn.Conv2D):
@@ -37,18 +37,18 @@ def initialized(layer: nn.Layer) -> nn.Layer:
     return layer
 
 
-def down(inputs: int, outputs: int) -> nn.Conv2D:
+def down_conv(inputs: int, outputs: int) -> nn.Conv2D:
     """Halve height and width, rounded up; of an odd number of zeros, more are below and on the right."""
-    return initialized(layers.Conv2D(inputs, outputs, 5, stride=2, padding="same"))
+    return initialize(layers.Conv2D(inputs, outputs, 5, stride=2, padding="same"))
 
 
-def up(inputs: int, outputs: int, size: Sequence[int]) -> nn.Conv2DTranspose:
-    """Double height and width up to ``size``, which may be odd: ``down`` of such an image, transposed."""
+def up_conv(inputs: int, outputs: int, size: Sequence[int]) -> nn.Conv2DTranspose:
+    """Double height and width up to ``size``, which may be odd: ``down_conv`` of such an image, transposed."""
     cut = [n for edge in size for n in (1 + edge % 2, 2)]  # top, bottom, left, right
-    return initialized(layers.Conv2DTranspose(inputs, outputs, 5, stride=2, padding=cut))
+    return initialize(layers.Conv2DTranspose(inputs, outputs, 5, stride=2, padding=cut))
 
 
-def sizes(image_size: Sequence[int], layers: int) -> list[list[int]]:
+def halve_sizes(image_size: Sequence[int], layers: int) -> list[list[int]]:
     """Return heights and widths from the image's down to that after so many halvings.
 
     Raises:
@@ -65,7 +65,7 @@ def sizes(image_size: Sequence[int], layers: int) -> list[list[int]]:
     return found
 
 
-def join(h: Tensor, classes: Tensor | None) -> Tensor:
+def join_classes(h: Tensor, classes: Tensor | None) -> Tensor:
     """Append the class, one-hot [N, K], to features [N, C] or, everywhere, to maps [N, C, H, W]."""
     if classes is None:
         return h
@@ -77,7 +77,7 @@ def join(h: Tensor, classes: Tensor | None) -> Tensor:
 # --8<-- [end:layers]
 
 
-def without_classes(
+def adapt_features(
     ours: np.ndarray, theirs: np.ndarray, axis: int, classes: int, their_classes: int
 ) -> np.ndarray | None:
     """Take over the weights of a layer to which another number of classes is joined: all but those of classes."""
@@ -138,32 +138,32 @@ class DcganGenerator(base.ImageGenerator):
         self.latent_dim = latent_dim
         self.label_num = label_num if use_label else 0
         self.image_shape = (channels, *image_size)
-        *finer, coarsest = sizes(image_size, len(depths))
+        *finer, coarsest = halve_sizes(image_size, len(depths))
         self.first_shape = [depths[0], *coarsest]
         k = self.label_num
         width = depths[0] * coarsest[0] * coarsest[1]
         widths = [latent_dim, hidden, width] if hidden else [latent_dim, width]
-        self.linears = nn.LayerList([initialized(layers.Linear(i + k, o)) for i, o in zip(widths, widths[1:])])
+        self.linears = nn.LayerList([initialize(layers.Linear(i + k, o)) for i, o in zip(widths, widths[1:])])
         self.linear_norms = nn.LayerList([nn.BatchNorm1D(n, **NORMALIZATION) for n in widths[1:-1]])
         outputs = [*depths[1:], channels]
-        self.ups = nn.LayerList([up(i + k, o, size) for i, o, size in zip(depths, outputs, reversed(finer))])
+        self.ups = nn.LayerList([up_conv(i + k, o, size) for i, o, size in zip(depths, outputs, reversed(finer))])
         self.norms = nn.LayerList([layers.BatchNorm2D(n, **NORMALIZATION) for n in depths])
 
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
         h = x[self.input_keys[0]]
         classes = F.one_hot(x[self.input_keys[1]], self.label_num).astype(h.dtype) if self.label_num else None
         for linear, norm in zip(self.linears, self.linear_norms):
-            h = layers.relu(norm(linear(join(h, classes))))
-        h = self.linears[-1](join(h, classes)).reshape([-1, *self.first_shape])
+            h = layers.relu(norm(linear(join_classes(h, classes))))
+        h = self.linears[-1](join_classes(h, classes)).reshape([-1, *self.first_shape])
         for norm, layer in zip(self.norms, self.ups):
-            h = layer(join(layers.relu(norm(h)), classes))
+            h = layer(join_classes(layers.relu(norm(h)), classes))
         return {self.output_keys[0]: F.tanh(h)}
 
     def adapt_parameter(self, name: str, theirs: np.ndarray, arrays: dict[str, np.ndarray]) -> np.ndarray | None:
         if not name.endswith("weight"):
             return None
         classes = self.infer_settings(arrays).get("label_num", 0)
-        return without_classes(self.state_dict()[name].numpy(), theirs, 0, self.label_num, classes)
+        return adapt_features(self.state_dict()[name].numpy(), theirs, 0, self.label_num, classes)
 
     @staticmethod
     def infer_settings(state_dict: dict[str, Any]) -> dict[str, Any]:
@@ -226,28 +226,28 @@ class DcganDiscriminator(base.Player):
         super().__init__(input_keys if use_label else input_keys[:1], output_keys)
         self.label_num = label_num if use_label else 0
         k = self.label_num
-        height, width = sizes(image_size, len(depths))[-1]
-        self.downs = nn.LayerList([down(i + k, o) for i, o in zip([channels, *depths], depths)])
+        height, width = halve_sizes(image_size, len(depths))[-1]
+        self.downs = nn.LayerList([down_conv(i + k, o) for i, o in zip([channels, *depths], depths)])
         self.norms = nn.LayerList([layers.BatchNorm2D(n, **NORMALIZATION) for n in depths[1:]])
         widths = [depths[-1] * height * width, *([hidden] if hidden else []), 1]
-        self.linears = nn.LayerList([initialized(layers.Linear(i + k, o)) for i, o in zip(widths, widths[1:])])
+        self.linears = nn.LayerList([initialize(layers.Linear(i + k, o)) for i, o in zip(widths, widths[1:])])
         self.linear_norms = nn.LayerList([nn.BatchNorm1D(n, **NORMALIZATION) for n in widths[1:-1]])
 
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
         h = x[self.input_keys[0]]
         classes = F.one_hot(x[self.input_keys[1]], self.label_num).astype(h.dtype) if self.label_num else None
         for layer, norm in zip(self.downs, [nn.Identity(), *self.norms]):
-            h = layers.leaky_relu(norm(layer(join(h, classes))), SLOPE)
+            h = layers.leaky_relu(norm(layer(join_classes(h, classes))), SLOPE)
         h = h.reshape([h.shape[0], -1])
         for linear, norm in zip(self.linears, self.linear_norms):
-            h = layers.leaky_relu(norm(linear(join(h, classes))), SLOPE)
-        return {self.output_keys[0]: self.linears[-1](join(h, classes)).squeeze(1)}
+            h = layers.leaky_relu(norm(linear(join_classes(h, classes))), SLOPE)
+        return {self.output_keys[0]: self.linears[-1](join_classes(h, classes)).squeeze(1)}
 
     def adapt_parameter(self, name: str, theirs: np.ndarray, arrays: dict[str, np.ndarray]) -> np.ndarray | None:
         if not name.endswith("weight"):
             return None
         classes = self.infer_settings(arrays).get("label_num", 0)
-        return without_classes(
+        return adapt_features(
             self.state_dict()[name].numpy(), theirs, int(name.startswith("downs")), self.label_num, classes
         )
 

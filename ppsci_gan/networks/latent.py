@@ -32,7 +32,7 @@ def sample(generator: nn.Layer, num_samples: int, labels: paddle.Tensor | None =
     return dict(zip(generator.input_keys, values))
 
 
-def fixed(generator: nn.Layer, num_samples: int, seed: int) -> dict[str, np.ndarray]:
+def sample_fixed(generator: nn.Layer, num_samples: int, seed: int) -> dict[str, np.ndarray]:
     """Return the inputs of a seed: the same on every device, with labels in equal shares (0, 1, 2, ..., 0, 1, ...).
 
     Args:
@@ -44,7 +44,7 @@ def fixed(generator: nn.Layer, num_samples: int, seed: int) -> dict[str, np.ndar
         >>> from types import SimpleNamespace
         >>> from ppsci_gan.networks import latent
         >>> generator = SimpleNamespace(latent_dim=2, label_num=3, input_keys=("noise", "labels"))
-        >>> latent.fixed(generator, 5, seed=0)["labels"].tolist()
+        >>> latent.sample_fixed(generator, 5, seed=0)["labels"].tolist()
         [0, 1, 2, 0, 1]
     """
     values = [np.random.default_rng(seed).standard_normal((num_samples, generator.latent_dim), dtype=np.float32)]
@@ -71,7 +71,7 @@ def walk(generator: nn.Layer, points: int, steps: int, seed: int) -> dict[str, n
         >>> latent.walk(generator, points=3, steps=4, seed=0)["noise"].shape
         (12, 2)
     """
-    inputs = fixed(generator, points, seed)
+    inputs = sample_fixed(generator, points, seed)
     ends = inputs[generator.input_keys[0]].astype(np.float64)
     share = np.arange(steps)[None, :, None] / steps
     begin, end = ends[:, None], np.roll(ends, -1, axis=0)[:, None]
@@ -79,24 +79,24 @@ def walk(generator: nn.Layer, points: int, steps: int, seed: int) -> dict[str, n
     cosine /= np.linalg.norm(begin, axis=-1, keepdims=True) * np.linalg.norm(end, axis=-1, keepdims=True)
     angle = np.arccos(np.clip(cosine, -1, 1))
     sine = np.maximum(np.sin(angle), 1e-6)
-    way = (np.sin((1 - share) * angle) * begin + np.sin(share * angle) * end) / sine
-    values = [way.reshape([points * steps, -1]).astype(np.float32)]
+    path = (np.sin((1 - share) * angle) * begin + np.sin(share * angle) * end) / sine
+    values = [path.reshape([points * steps, -1]).astype(np.float32)]
     values += [np.repeat(inputs[key][:1], points * steps) for key in generator.input_keys[1:]]
     return dict(zip(generator.input_keys, values))
 
 
-def every_class(generator: nn.Layer, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def repeat_for_classes(generator: nn.Layer, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return each noise with every class: the inputs of a grid with a latent per row and a class per column.
 
     Args:
         generator: As for ``sample``, conditional.
-        inputs: As ``fixed`` or ``walk`` returns them; their labels are not used.
+        inputs: As ``sample_fixed`` or ``walk`` returns them; their labels are not used.
 
     Examples:
         >>> from types import SimpleNamespace
         >>> from ppsci_gan.networks import latent
         >>> generator = SimpleNamespace(latent_dim=2, label_num=3, input_keys=("noise", "labels"))
-        >>> latent.every_class(generator, latent.fixed(generator, 2, seed=0))["labels"].tolist()
+        >>> latent.repeat_for_classes(generator, latent.sample_fixed(generator, 2, seed=0))["labels"].tolist()
         [0, 1, 2, 0, 1, 2]
     """
     noise = inputs[generator.input_keys[0]]

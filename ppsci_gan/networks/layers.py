@@ -6,7 +6,7 @@ same up to the rounding of float32.
 
 oneDNN's results lie in memory channels last, and so do they stay from layer to layer; any other operation of Paddle's
 takes them, too, at the price of a copy. What it computes can be differentiated once. A gradient penalty needs the
-gradient written out (``ppsci_gan.networks.traced``), or Paddle's kernels: ``with layers.paddle_kernels(): ...``.
+gradient written out (``ppsci_gan.networks.traced``), or Paddle's kernels: ``with layers.use_paddle_kernels(): ...``.
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ def choose_kernels(name: str = "auto") -> str:
     """
     if name not in KERNELS:
         raise InputError(f"CPU.convolution={name}: choose one of {', '.join(KERNELS)}.")
-    if name == "onednn" and not onednn.available():
+    if name == "onednn" and not onednn.is_available():
         raise InputError(
             "CPU.convolution=onednn: this build of Paddle has no oneDNN, or FLAGS_use_stride_kernel is off. Take auto."
         )
     _Choice.onednn = name != "paddle"
-    return "onednn" if _Choice.onednn and onednn.available() else "paddle"
+    return "onednn" if _Choice.onednn and onednn.is_available() else "paddle"
 
 
 def uses_onednn(network: nn.Layer) -> bool:
@@ -80,7 +80,7 @@ def uses_onednn(network: nn.Layer) -> bool:
         >>> layers.uses_onednn(nn.Sequential(nn.Linear(2, 2)))
         False
     """
-    chosen = _Choice.onednn and onednn.available() and paddle.device.get_device() == "cpu"
+    chosen = _Choice.onednn and onednn.is_available() and paddle.device.get_device() == "cpu"
     if not (chosen and isinstance(network, nn.Layer)):  # a critic may be any function
         return False
     found = [layer for layer in network.sublayers() if isinstance(layer, (Conv2D, Conv2DTranspose, Linear))]
@@ -88,7 +88,7 @@ def uses_onednn(network: nn.Layer) -> bool:
 
 
 @contextmanager
-def paddle_kernels() -> Iterator[None]:
+def use_paddle_kernels() -> Iterator[None]:
     """Compute by Paddle's kernels, whose results can be differentiated twice.
 
     Examples:
@@ -96,7 +96,7 @@ def paddle_kernels() -> Iterator[None]:
         >>> from ppsci_gan.networks import layers
         >>> x = paddle.ones([1, 1, 2, 2])
         >>> x.stop_gradient = False
-        >>> with layers.paddle_kernels():
+        >>> with layers.use_paddle_kernels():
         ...     y = layers.conv2d(x, paddle.ones([1, 1, 2, 2])) ** 2
         >>> gradient = paddle.grad(y, x, create_graph=True)[0]
         >>> float(paddle.grad(gradient.sum(), x)[0].sum())
@@ -109,10 +109,10 @@ def paddle_kernels() -> Iterator[None]:
         _Choice.onednn = before
 
 
-def _by_onednn(*tensors: Tensor | None) -> bool:
+def _use_onednn(*tensors: Tensor | None) -> bool:
     return (
         _Choice.onednn
-        and onednn.available()
+        and onednn.is_available()
         and paddle.in_dynamic_mode()
         and all(x is None or x.dtype == paddle.float32 and x.place.is_cpu_place() for x in tensors)
     )
@@ -148,7 +148,7 @@ def conv2d(
         >>> tuple(layers.conv2d(paddle.ones([2, 3, 8, 8]), paddle.ones([4, 3, 5, 5]), stride=2, padding="same").shape)
         (2, 4, 4, 4)
     """
-    if not _by_onednn(x, weight, bias):
+    if not _use_onednn(x, weight, bias):
         return _rectify(F.conv2d(x, weight, bias, stride=stride, padding=padding), slope)
     geometry = _geometry(tuple(x.shape[2:]), tuple(weight.shape[2:]), _pair(stride), _hashable(padding))
     return _Convolution.apply(x, weight, bias, geometry, slope)
@@ -182,7 +182,7 @@ def conv2d_transpose(
         >>> tuple(layers.conv2d_transpose(x, weight, stride=2, padding=2, output_padding=1).shape)
         (2, 5, 8, 8)
     """
-    if not _by_onednn(x, weight, bias):
+    if not _use_onednn(x, weight, bias):
         return F.conv2d_transpose(x, weight, bias, stride=stride, padding=padding, output_padding=output_padding)
     geometry = _geometry(tuple(x.shape[2:]), tuple(weight.shape[2:]), _pair(stride), _hashable(padding))
     stride_h, stride_w, top, bottom, left, right = geometry
@@ -194,7 +194,7 @@ def conv2d_transpose(
     return _Transposed.apply(x, weight, bias, geometry, size)
 
 
-def input_gradient_of_conv2d(g: Tensor, weight: Tensor, stride: Pair, padding: Padding, size: Sequence[int]) -> Tensor:
+def conv2d_input_gradient(g: Tensor, weight: Tensor, stride: Pair, padding: Padding, size: Sequence[int]) -> Tensor:
     """Return the gradient of ``conv2d`` with respect to its images: a transposed convolution.
 
     Args:
@@ -208,7 +208,7 @@ def input_gradient_of_conv2d(g: Tensor, weight: Tensor, stride: Pair, padding: P
         [N, C, H, W].
     """
     geometry = _geometry(tuple(size), tuple(weight.shape[2:]), _pair(stride), _hashable(padding))
-    if not _by_onednn(g, weight):
+    if not _use_onednn(g, weight):
         return F.conv2d_transpose(g, weight, stride=stride, padding=list(geometry[2:]), output_size=list(size))
     return _Transposed.apply(g, weight, None, geometry, tuple(size))
 
@@ -273,16 +273,16 @@ class _Convolution(PyLayer):
     @staticmethod
     def backward(ctx, g):
         x, weight, *rectified = ctx.saved_tensor()
-        geometry, slope, of_x, of_weight, of_bias, has_bias = ctx.settings
+        geometry, slope, need_x, need_weight, need_bias, has_bias = ctx.settings
         if rectified:
             g = rectifier_gradient(g, *rectified, slope)
-        gx = _Transposed.apply(g, weight, None, geometry, tuple(x.shape[2:])) if of_x else None
+        gx = _Transposed.apply(g, weight, None, geometry, tuple(x.shape[2:])) if need_x else None
         gw = gb = None
-        if of_bias:  # differentiable no further, which the written out gradient penalty does not need
+        if need_bias:  # differentiable no further, which the written out gradient penalty does not need
             gw, gb = onednn.convolution_weight_gradient(x, g, geometry, weight.shape, True)
-        elif of_weight:
+        elif need_weight:
             gw = _WeightGradient.apply(x, g, geometry, tuple(weight.shape))
-        gw = gw if of_weight else None
+        gw = gw if need_weight else None
         return (gx, gw, gb) if has_bias else (gx, gw)
 
 
@@ -296,10 +296,10 @@ class _Transposed(PyLayer):
     @staticmethod
     def backward(ctx, g):
         x, weight = ctx.saved_tensor()
-        geometry, of_x, of_weight, of_bias, has_bias = ctx.settings
-        gx = _Convolution.apply(g, weight, None, geometry) if of_x else None
-        gw = _WeightGradient.apply(g, x, geometry, tuple(weight.shape)) if of_weight else None
-        gb = _sum_over_pixels(g) if of_bias else None
+        geometry, need_x, need_weight, need_bias, has_bias = ctx.settings
+        gx = _Convolution.apply(g, weight, None, geometry) if need_x else None
+        gw = _WeightGradient.apply(g, x, geometry, tuple(weight.shape)) if need_weight else None
+        gb = _sum_over_pixels(g) if need_bias else None
         return (gx, gw, gb) if has_bias else (gx, gw)
 
 
@@ -313,10 +313,10 @@ class _WeightGradient(PyLayer):
     @staticmethod
     def backward(ctx, g):
         x, y = ctx.saved_tensor()
-        geometry, of_x, of_y = ctx.settings
+        geometry, need_x, need_y = ctx.settings
         return (
-            _Transposed.apply(y, g, None, geometry, tuple(x.shape[2:])) if of_x else None,
-            _Convolution.apply(x, g, None, geometry) if of_y else None,
+            _Transposed.apply(y, g, None, geometry, tuple(x.shape[2:])) if need_x else None,
+            _Convolution.apply(x, g, None, geometry) if need_y else None,
         )
 
 
@@ -324,7 +324,7 @@ def _needs(x: Tensor) -> bool:
     return not x.stop_gradient
 
 
-def _where_needed(gradients: Sequence[Tensor], needed: Sequence[bool]) -> tuple[Tensor | None, ...]:
+def _keep_needed(gradients: Sequence[Tensor], needed: Sequence[bool]) -> tuple[Tensor | None, ...]:
     return tuple(gradient if needs else None for gradient, needs in zip(gradients, needed))
 
 
@@ -372,7 +372,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, slope: float |
     Returns:
         [N, C'].
     """
-    if len(x.shape) != 2 or not _by_onednn(x, weight, bias):
+    if len(x.shape) != 2 or not _use_onednn(x, weight, bias):
         return _rectify(F.linear(x, weight, bias), slope)
     return _Linear.apply(x, weight, bias, slope)
 
@@ -405,12 +405,12 @@ class _Linear(PyLayer):
     @staticmethod
     def backward(ctx, g):
         x, weight, *rectified = ctx.saved_tensor()
-        slope, of_x, of_weight, of_bias, has_bias = ctx.settings
+        slope, need_x, need_weight, need_bias, has_bias = ctx.settings
         if rectified:
             g = rectifier_gradient(g, *rectified, slope)
-        gx = paddle.matmul(g, weight, transpose_y=True) if of_x else None
-        gw = paddle.matmul(x, g, transpose_x=True) if of_weight else None
-        gb = onednn.sum_rows(g) if of_bias else None
+        gx = paddle.matmul(g, weight, transpose_y=True) if need_x else None
+        gw = paddle.matmul(x, g, transpose_x=True) if need_weight else None
+        gb = onednn.sum_rows(g) if need_bias else None
         return (gx, gw, gb) if has_bias else (gx, gw)
 
 
@@ -423,7 +423,7 @@ def relu(x: Tensor) -> Tensor:
     Args:
         x: Any shape.
     """
-    return _Relu.apply(x, 0.0) if _by_onednn(x) else F.relu(x)
+    return _Relu.apply(x, 0.0) if _use_onednn(x) else F.relu(x)
 
 
 def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
@@ -435,7 +435,7 @@ def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
     """
     if not paddle.in_dynamic_mode():
         return paddle.maximum(x, negative_slope * x)  # paddle2onnx misreads the slope of a leaky_relu
-    return _Relu.apply(x, negative_slope) if _by_onednn(x) else F.leaky_relu(x, negative_slope)
+    return _Relu.apply(x, negative_slope) if _use_onednn(x) else F.leaky_relu(x, negative_slope)
 
 
 def rectifier_gradient(g: Tensor, y: Tensor, slope: float = 0.0) -> Tensor:
@@ -447,7 +447,7 @@ def rectifier_gradient(g: Tensor, y: Tensor, slope: float = 0.0) -> Tensor:
         slope: For negative values.
     """
     y = y.detach()
-    if _by_onednn(g, y):
+    if _use_onednn(g, y):
         return _RectifierGradient.apply(g, y, slope)
     if not slope:
         return g * (y > 0).astype(y.dtype)
@@ -467,10 +467,10 @@ def add(x: Tensor, y: Tensor) -> Tensor:
         x: [N, C, H, W].
         y: [N, C, H, W].
     """
-    return _Add.apply(x, y) if len(x.shape) == 4 and _by_onednn(x, y) else x + y
+    return _Add.apply(x, y) if len(x.shape) == 4 and _use_onednn(x, y) else x + y
 
 
-def normalized_conv2d(conv: nn.Conv2D, norm: nn.BatchNorm2D, x: Tensor) -> Tensor:
+def conv2d_norm_relu(conv: nn.Conv2D, norm: nn.BatchNorm2D, x: Tensor) -> Tensor:
     """Convolve, normalise and rectify; outside of training oneDNN does so in a single convolution.
 
     Args:
@@ -481,7 +481,7 @@ def normalized_conv2d(conv: nn.Conv2D, norm: nn.BatchNorm2D, x: Tensor) -> Tenso
     Returns:
         [N, C', H', W'].
     """
-    if norm.training or not _by_onednn(x, conv.weight):
+    if norm.training or not _use_onednn(x, conv.weight):
         return relu(norm(conv(x)))
     factor = norm.weight / paddle.sqrt(norm._variance + norm._epsilon)
     weight, bias = conv.weight * factor.reshape([-1, 1, 1, 1]), norm.bias - norm._mean * factor
@@ -501,7 +501,7 @@ def pool2d(x: Tensor, size: int, stride: int, padding: int = 0, maximum: bool = 
     Returns:
         [N, C, H', W'].
     """
-    if _by_onednn(x) and (x.stop_gradient or not paddle.is_grad_enabled()):
+    if _use_onednn(x) and (x.stop_gradient or not paddle.is_grad_enabled()):
         return onednn.pool(x, size, stride, padding, maximum)
     return (F.max_pool2d if maximum else F.avg_pool2d)(x, size, stride, padding)
 
@@ -515,7 +515,7 @@ def concat(images: Sequence[Tensor]) -> Tensor:
     Returns:
         [N, sum of C, H, W].
     """
-    if not _by_onednn(*images) or not all(onednn.lies_channels_last(x) for x in images):
+    if not _use_onednn(*images) or not all(onednn.is_channels_last(x) for x in images):
         return paddle.concat(images, axis=1)
     return paddle.concat([x.transpose([0, 2, 3, 1]) for x in images], axis=3).transpose([0, 3, 1, 2])
 
@@ -527,7 +527,7 @@ def avg_pool2d(x: Tensor, size: int) -> Tensor:
         x: [N, C, H, W], height and width multiples of ``size``.
         size: Edge of the squares.
     """
-    return _MeanPool.apply(x, size) if _by_onednn(x) else F.avg_pool2d(x, size)
+    return _MeanPool.apply(x, size) if _use_onednn(x) else F.avg_pool2d(x, size)
 
 
 def avg_pool2d_gradient(g: Tensor, size: int) -> Tensor:
@@ -540,7 +540,7 @@ def avg_pool2d_gradient(g: Tensor, size: int) -> Tensor:
     Returns:
         [N, C, H * size, W * size].
     """
-    if _by_onednn(g):
+    if _use_onednn(g):
         return _MeanPoolGradient.apply(g, size)
     return upsample2d(g * (1 / size**2), size)
 
@@ -552,7 +552,7 @@ def upsample2d(x: Tensor, size: int = 2) -> Tensor:
         x: [N, C, H, W].
         size: Edge of the squares.
     """
-    if _by_onednn(x):
+    if _use_onednn(x):
         return _RepeatPixels.apply(x, size)
     return F.interpolate(x, size=[size * x.shape[2], size * x.shape[3]], mode="nearest")
 
@@ -563,7 +563,7 @@ def fork(x: Tensor) -> tuple[Tensor, Tensor]:
     Args:
         x: [N, C, H, W].
     """
-    return _Fork.apply(x) if len(x.shape) == 4 and _by_onednn(x) and not x.stop_gradient else (x, x)
+    return _Fork.apply(x) if len(x.shape) == 4 and _use_onednn(x) and not x.stop_gradient else (x, x)
 
 
 class BatchNorm2D(nn.BatchNorm2D):
@@ -578,7 +578,7 @@ class BatchNorm2D(nn.BatchNorm2D):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the normalised images; while training, the running statistics follow the batch's."""
-        if not self.training or self._use_global_stats or not _by_onednn(x, self.weight, self.bias):
+        if not self.training or self._use_global_stats or not _use_onednn(x, self.weight, self.bias):
             return super().forward(x)
         channels = x.shape[1]
         weight = self.weight if self.weight is not None else paddle.ones([channels])
@@ -601,7 +601,7 @@ def modulate(x: Tensor, scale: Tensor, offset: Tensor) -> Tensor:
     Returns:
         [N, C, H, W].
     """
-    if _by_onednn(x, scale, offset):
+    if _use_onednn(x, scale, offset):
         return _Modulate.apply(x, scale, offset)
     return x * scale.unsqueeze([2, 3]) + offset.unsqueeze([2, 3])
 
@@ -622,7 +622,7 @@ def pixel_norm(x: Tensor, epsilon: float) -> Tensor:
         >>> layers.pixel_norm(paddle.to_tensor([[3.0, 3.0]]), epsilon=0).tolist()
         [[1.0, 1.0]]
     """
-    if _by_onednn(x):
+    if _use_onednn(x):
         return _PixelNorm.apply(x, epsilon)
     return x / paddle.sqrt((x * x).mean(axis=1, keepdim=True) + epsilon)
 
@@ -669,7 +669,7 @@ def layer_norm2d(x: Tensor, scale: Tensor, offset: Tensor, epsilon: float) -> tu
     Returns:
         The result [N, C, H, W], and mean and (biased) variance [N].
     """
-    if _by_onednn(x, scale, offset):
+    if _use_onednn(x, scale, offset):
         return _LayerNorm.apply(x, scale, offset, epsilon)
     # Of elementary operations, for derivatives of any order, which flatten() has not. In rows: over several axes,
     # Paddle's gradient of a mean and its broadcasting take several times as long.
@@ -698,7 +698,7 @@ def layer_norm2d_gradient(
     Returns:
         [N, C, H, W].
     """
-    if _by_onednn(g, x, scale):
+    if _use_onednn(g, x, scale):
         return _LayerNormGradient.apply(g, x, scale, mean.detach(), variance.detach(), epsilon)
     deviation = paddle.sqrt(variance + epsilon).unsqueeze(1)
     normalized = (x.reshape([x.shape[0], -1]) - mean.unsqueeze(1)) / deviation
@@ -773,7 +773,7 @@ class _Add(PyLayer):
 
     @staticmethod
     def backward(ctx, g):
-        return _where_needed((g, g), ctx.needed)
+        return _keep_needed((g, g), ctx.needed)
 
 
 class _Fork(PyLayer):
@@ -799,7 +799,7 @@ class _BatchNorm(PyLayer):
     def backward(ctx, g, *_):
         epsilon, needed = ctx.settings
         gradients = onednn.batch_norm_gradient(g, *ctx.saved_tensor(), epsilon)
-        return _where_needed(gradients, needed)
+        return _keep_needed(gradients, needed)
 
 
 # Products with ones take the place of broadcasting and of sums, for which Paddle's kernels take ten times as long.
@@ -819,10 +819,10 @@ class _Modulate(PyLayer):
         x, scale = ctx.saved_tensor()
         shape, g, x = x.shape, _pixels(g), _pixels(x)
         ones = onednn.ones([shape[0], 1, g.shape[1]])
-        of_scale, of_offset = (paddle.matmul(ones, value).squeeze(1) for value in (g * x, g))
+        grad_scale, grad_offset = (paddle.matmul(ones, value).squeeze(1) for value in (g * x, g))
         scale = paddle.matmul(ones, scale.unsqueeze(1), transpose_x=True)
-        gradients = _image(g * scale, shape), of_scale, of_offset
-        return _where_needed(gradients, ctx.needed)
+        gradients = _image(g * scale, shape), grad_scale, grad_offset
+        return _keep_needed(gradients, ctx.needed)
 
 
 class _PixelNorm(PyLayer):
@@ -834,7 +834,7 @@ class _PixelNorm(PyLayer):
         factor = paddle.matmul(1 / paddle.sqrt(mean_square + epsilon), ones, transpose_y=True)
         y = rows * factor
         ctx.save_for_backward(y.detach(), factor)
-        return _like(y, x.shape)
+        return _reshape_features(y, x.shape)
 
     @staticmethod
     def backward(ctx, g):
@@ -842,7 +842,7 @@ class _PixelNorm(PyLayer):
         rows = _features(g)
         ones = onednn.ones([rows.shape[1], 1])
         along = paddle.matmul(paddle.matmul(rows * y, ones) / rows.shape[1], ones, transpose_y=True)
-        return _like((rows - y * along) * factor, g.shape)
+        return _reshape_features((rows - y * along) * factor, g.shape)
 
 
 class _LayerNorm(PyLayer):
@@ -857,9 +857,9 @@ class _LayerNorm(PyLayer):
     def backward(ctx, g, *_):
         x, scale, mean, variance = ctx.saved_tensor()
         epsilon, needed = ctx.settings
-        gx, *of_channels = onednn.layer_norm_gradient(g, x, scale, mean, variance, epsilon)
-        gradients = gx, *(value.reshape(scale.shape) for value in of_channels)
-        return _where_needed(gradients, needed)
+        gx, *channel_gradients = onednn.layer_norm_gradient(g, x, scale, mean, variance, epsilon)
+        gradients = gx, *(value.reshape(scale.shape) for value in channel_gradients)
+        return _keep_needed(gradients, needed)
 
 
 class _LayerNormGradient(PyLayer):
@@ -885,25 +885,25 @@ class _LayerNormGradient(PyLayer):
         v = onednn.layer_norm_gradient(u, x, onednn.ones([channels]), mean, variance, epsilon)[0]
         u, v, g, x, y = (_pixels(image).flatten(1) for image in (u, v, g, x, y))
         in_a_row, in_a_column = onednn.ones([1, width]), onednn.ones([u.shape[0], 1])
-        scale_of_pixels = paddle.matmul(in_a_column, onednn.for_pixels(scale, width // channels).unsqueeze(0))
-        scaled = g * scale_of_pixels
+        pixel_scale = paddle.matmul(in_a_column, onednn.repeat_for_pixels(scale, width // channels).unsqueeze(0))
+        scaled = g * pixel_scale
 
-        def mean_of(rows: Tensor) -> Tensor:
+        def row_mean(rows: Tensor) -> Tensor:
             return paddle.matmul(rows, in_a_row, transpose_y=True) / width
 
         mean, inverse = mean.unsqueeze(1), 1 / paddle.sqrt(variance + epsilon).unsqueeze(1)
-        along_u, along_g = (inverse * (mean_of(a * x) - mean * mean_of(a)) for a in (u, scaled))
-        factors = -(inverse**2) * mean_of(u * y), -inverse * along_u, -inverse * along_g
-        of_x, *others = (a * paddle.matmul(factor, in_a_row) for a, factor in zip((x - mean, y, v), factors))
-        of_x = of_x + others[0] + others[1]
-        gradients = v * scale_of_pixels, of_x, onednn.over_pixels(onednn.sum_rows(g * v), channels)
+        along_u, along_g = (inverse * (row_mean(a * x) - mean * row_mean(a)) for a in (u, scaled))
+        factors = -(inverse**2) * row_mean(u * y), -inverse * along_u, -inverse * along_g
+        grad_x, *others = (a * paddle.matmul(factor, in_a_row) for a, factor in zip((x - mean, y, v), factors))
+        grad_x = grad_x + others[0] + others[1]
+        gradients = v * pixel_scale, grad_x, onednn.sum_over_pixels(onednn.sum_rows(g * v), channels)
         gradients = *(_image(rows, shape) for rows in gradients[:2]), gradients[2].reshape(scale.shape)
-        return *_where_needed(gradients, needed), None, None
+        return *_keep_needed(gradients, needed), None, None
 
 
 def _pixels(x: Tensor) -> Tensor:
     """Return an image's pixels, [N, H * W, C], of the same memory."""
-    return onednn.channels_last(x).transpose([0, 2, 3, 1]).flatten(1, 2)
+    return onednn.to_channels_last(x).transpose([0, 2, 3, 1]).flatten(1, 2)
 
 
 def _features(x: Tensor) -> Tensor:
@@ -911,7 +911,7 @@ def _features(x: Tensor) -> Tensor:
     return _pixels(x).flatten(0, 1) if len(x.shape) == 4 else x
 
 
-def _like(features: Tensor, shape: Sequence[int]) -> Tensor:
+def _reshape_features(features: Tensor, shape: Sequence[int]) -> Tensor:
     return _image(features, shape) if len(shape) == 4 else features
 
 

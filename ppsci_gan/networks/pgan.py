@@ -26,7 +26,7 @@ FIRST = 4  # pixels of scale 0
 SLOPE = 0.2  # of the leaky rectifiers
 EPSILON = 1e-8
 FADE_STEPS = 2**20  # as which weights keep the share of a scale that comes in
-RECTIFIED = 2**0.5  # gain before a rectifier (He initialisation)
+HE_GAIN = 2**0.5  # gain before a rectifier (He initialisation)
 GROUP = 4  # samples whose standard deviation the critic sees
 
 
@@ -49,7 +49,7 @@ class Equalized(nn.Layer):
         (0.1, (3, 2))
     """
 
-    def __init__(self, layer: nn.Linear | nn.Conv2D, gain: float = RECTIFIED, scale_bias: bool = False):
+    def __init__(self, layer: nn.Linear | nn.Conv2D, gain: float = HE_GAIN, scale_bias: bool = False):
         super().__init__()
         shape = layer.weight.shape
         inputs, outputs = (shape[0], shape[1]) if isinstance(layer, nn.Linear) else (prod(shape[1:]), shape[0])
@@ -171,7 +171,7 @@ class Growing(base.Player):
         """Edges of the images of all scales in pixels."""
         return [FIRST * 2**scale for scale in range(len(self.depths))]
 
-    def mixed(self, new: Tensor, old: Callable[[], Tensor]) -> Tensor:
+    def fade_in(self, new: Tensor, old: Callable[[], Tensor]) -> Tensor:
         """Fade in: ``new`` in its share and what ``old()`` gives in the rest."""
         return new if self.fade == 1 or not self.scale else new * self.fade + old() * (1 - self.fade)
 
@@ -222,17 +222,17 @@ class PganGenerator(Growing, base.ImageGenerator):
         self.label_num = label_num if use_label else 0
         self.channels = channels
 
-        def conv(inputs: int, outputs: int, size: int, gain: float = RECTIFIED) -> Equalized:
+        def conv(inputs: int, outputs: int, size: int, gain: float = HE_GAIN) -> Equalized:
             layer = layers.Conv2D(inputs, outputs, size, padding=size // 2, bias_attr=False)
             return Equalized(layer, gain, scale_bias)
 
         first = layers.Linear(latent_dim + self.label_num, depths[0] * FIRST**2, bias_attr=False)
-        self.first = Equalized(first, RECTIFIED if he_everywhere else RECTIFIED / 4, scale_bias)
+        self.first = Equalized(first, HE_GAIN if he_everywhere else HE_GAIN / 4, scale_bias)
         self.base = conv(depths[0], depths[0], 3)
         self.blocks = nn.LayerList(
             [nn.LayerList([conv(before, depth, 3), conv(depth, depth, 3)]) for before, depth in zip(depths, depths[1:])]
         )
-        last = RECTIFIED if he_everywhere else 1.0
+        last = HE_GAIN if he_everywhere else 1.0
         self.to_image = nn.LayerList([conv(depth, channels, 1, last) for depth in depths])
 
     @property
@@ -253,7 +253,7 @@ class PganGenerator(Growing, base.ImageGenerator):
             before, h = h, upsample(h)
             for layer in block:
                 h = pixel_norm(layer(h, SLOPE))
-        images = self.mixed(self.to_image[self.scale](h), lambda: upsample(self.to_image[self.scale - 1](before)))
+        images = self.fade_in(self.to_image[self.scale](h), lambda: upsample(self.to_image[self.scale - 1](before)))
         return {self.output_keys[0]: images}
 
     @staticmethod
@@ -317,8 +317,8 @@ class PganDiscriminator(Growing):
             [nn.LayerList([conv(depth, depth, 3), conv(depth, below, 3)]) for below, depth in zip(depths, depths[1:])]
         )
         self.base = conv(depths[0] + 1, depths[0], 3)
-        self.last = linear(depths[0] * FIRST**2, depths[0], RECTIFIED)
-        last = RECTIFIED if he_everywhere else 1.0
+        self.last = linear(depths[0] * FIRST**2, depths[0], HE_GAIN)
+        last = HE_GAIN if he_everywhere else 1.0
         self.output = linear(depths[0], 1, last)
         self.classify = linear(depths[0], label_num, last) if use_label else None
 
@@ -330,7 +330,7 @@ class PganDiscriminator(Growing):
                 h = layer(h, SLOPE)
             h = traced.avg_pool2d(h, 2)
             if scale == self.scale:
-                h = self.mixed(h, lambda: self.features(traced.avg_pool2d(images, 2), self.scale - 1))
+                h = self.fade_in(h, lambda: self.features(traced.avg_pool2d(images, 2), self.scale - 1))
         h = self.base(minibatch_stddev(h, self.consecutive_groups), SLOPE)
         h = self.last(h.reshape([h.shape[0], -1]), SLOPE)
         outputs = [self.output(h).squeeze(1)]

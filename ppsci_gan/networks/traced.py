@@ -103,7 +103,7 @@ def linear(
     Returns:
         [N, out_features], traced where ``x`` is.
     """
-    y = layers.linear(_value(x), *scaled, slope) if scaled else _applied(layer, x, slope)
+    y = layers.linear(_value(x), *scaled, slope) if scaled else _apply(layer, x, slope)
     weight = scaled[0] if scaled else layer.weight
     return _with_pullback(x, y, slope, lambda g: paddle.matmul(g, weight, transpose_y=True))
 
@@ -123,12 +123,12 @@ def conv2d(
         [N, C', H', W'], traced where ``x`` is.
     """
     geometry, size = (layer._stride, layer._padding), x.shape[2:]
-    y = layers.conv2d(_value(x), *scaled, *geometry, slope) if scaled else _applied(layer, x, slope)
+    y = layers.conv2d(_value(x), *scaled, *geometry, slope) if scaled else _apply(layer, x, slope)
     weight = scaled[0] if scaled else layer.weight
-    return _with_pullback(x, y, slope, lambda g: layers.input_gradient_of_conv2d(g, weight, *geometry, size))
+    return _with_pullback(x, y, slope, lambda g: layers.conv2d_input_gradient(g, weight, *geometry, size))
 
 
-def _applied(layer: nn.Layer, x: Traced | Tensor, slope: float | None) -> Tensor:
+def _apply(layer: nn.Layer, x: Traced | Tensor, slope: float | None) -> Tensor:
     return layer(_value(x)) if slope is None else layer(_value(x), slope)
 
 
@@ -319,7 +319,7 @@ def input_gradient(function: Callable, x: Tensor, scale: float = 1.0) -> Tensor:
             "pass with the functions of ppsci_gan.networks.traced, or set LOSS.penalty_gradient=autograd."
         ) from error
     gradients = {end: paddle.full_like(end.value, scale)}
-    for step in _latest_first(end):
+    for step in _sort_latest_first(end):
         gradient = gradients.pop(step)
         if step is start:
             return gradient
@@ -330,7 +330,7 @@ def input_gradient(function: Callable, x: Tensor, scale: float = 1.0) -> Tensor:
     raise InputError("This critic's score does not depend on its input.")
 
 
-def _latest_first(end: Traced) -> list[Traced]:
+def _sort_latest_first(end: Traced) -> list[Traced]:
     found, waiting = {end}, [end]
     while waiting:
         new = {source for source, _ in waiting.pop().sources} - found

@@ -76,7 +76,7 @@ class PointNetwork(Player):
         for layer in self.hidden:
             nn.initializer.KaimingUniform(nonlinearity="relu")(layer.weight)
 
-    def layers(self, x: Tensor) -> Tensor:
+    def apply_layers(self, x: Tensor) -> Tensor:
         for layer in self.hidden:
             x = traced.linear(layer, x, slope=0.0)
         return traced.linear(self.output, x)
@@ -107,7 +107,7 @@ class WganGpToyGenerator(PointNetwork, base.Generator):
         super().__init__(input_keys, output_keys, dim, output_dim=2)
 
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {self.output_keys[0]: self.layers(x[self.input_keys[0]])}
+        return {self.output_keys[0]: self.apply_layers(x[self.input_keys[0]])}
 
 
 class WganGpToyDiscriminator(PointNetwork):
@@ -129,7 +129,7 @@ class WganGpToyDiscriminator(PointNetwork):
         super().__init__(input_keys, output_keys, dim, output_dim=1)
 
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {self.output_keys[0]: self.layers(x[self.input_keys[0]]).squeeze(1)}
+        return {self.output_keys[0]: self.apply_layers(x[self.input_keys[0]]).squeeze(1)}
 
 
 # --8<-- [end:toy]
@@ -342,7 +342,7 @@ class ResidualBlock(nn.Layer):
         return traced.relu(x)
 
 
-def without_biases(state_dict: dict[str, Any]) -> dict[str, Any]:
+def remove_biases(state_dict: dict[str, Any]) -> dict[str, Any]:
     """Return weights without biases before a normalisation, where that changes nothing.
 
     Networks of 64 pixels were once made with them. Batch normalisation takes them off again, so that its running mean
@@ -454,7 +454,7 @@ class WganGpCifar10Generator(Generator):
 
     def rename_published(self, state_dict: dict[str, Any]) -> dict[str, Any]:
         state_dict = super().rename_published(state_dict)
-        return state_dict if self.image_shape[1] == 32 else without_biases(state_dict)
+        return state_dict if self.image_shape[1] == 32 else remove_biases(state_dict)
 
     @staticmethod
     def infer_settings(state_dict: dict[str, Any]) -> dict[str, Any]:
@@ -558,7 +558,7 @@ class WganGpCifar10Discriminator(Player):
 
     def rename_published(self, state_dict: dict[str, Any]) -> dict[str, Any]:
         state_dict = super().rename_published(state_dict)
-        return state_dict if self.image_shape[1] == 32 else without_biases(state_dict)
+        return state_dict if self.image_shape[1] == 32 else remove_biases(state_dict)
 
     @staticmethod
     def infer_settings(state_dict: dict[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def test_labels_are_uniform_or_those_given():
 
 
 def test_fixed_inputs_depend_on_the_seed_alone():
-    first, again, other = (latent.fixed(CONDITIONAL, 10, seed) for seed in (1, 1, 2))
+    first, again, other = (latent.sample_fixed(CONDITIONAL, 10, seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first["noise"], again["noise"])
     assert (first["noise"] != other["noise"]).all()
     assert first["noise"].dtype == np.float32
@@ -48,7 +48,7 @@ def test_exported_inputs_take_any_batch_size():
 @pytest.mark.parametrize("generator", [PLAIN, CONDITIONAL])
 def test_walk_passes_its_points_at_even_angles_and_comes_back(generator):
     way = latent.walk(generator, points=4, steps=5, seed=7)
-    points = latent.fixed(generator, 4, 7)["noise"]
+    points = latent.sample_fixed(generator, 4, 7)["noise"]
     np.testing.assert_allclose(way["noise"][::5], points, rtol=1e-5, atol=1e-6)
     assert set(way) == set(generator.input_keys)
     assert (way.get("labels", np.zeros(20)) == 0).all()
