@@ -15,21 +15,21 @@ def kernel_distance(
 ) -> tuple[float, float]:
     """Squared maximum mean discrepancy under the kernel (x y / D + 1)^3, averaged over random subsets.
 
-    Binkowski et al. 2018 (https://arxiv.org/abs/1801.01401). The estimator is unbiased, so that its mean does not
-    depend on the number of samples and may be slightly negative for equal distributions. Lower is better.
+    Binkowski et al. 2018 (https://arxiv.org/abs/1801.01401). The estimator is unbiased: its mean does not depend on the
+    number of samples and may be slightly negative for equal distributions. Lower is better.
 
     Args:
         real: Features [N, D].
         fake: Features [M, D].
-        subsets: How many pairs of subsets.
-        subset_size: Samples of each, drawn without replacement; at least 2, at most N and M.
-        seed: Of the subsets. The same seed gives the same subsets as torch-fidelity with the generated features first.
+        subsets: Number of pairs of subsets.
+        subset_size: Samples per subset, drawn without replacement; at least 2, at most N and M.
+        seed: Seed of the subsets, the same as torch-fidelity's with the generated features first.
 
     Returns:
         Mean and standard deviation over the subsets.
 
     Raises:
-        InputError: Shapes that do not fit, values that are not finite, fewer samples than a subset has.
+        InputError: Shapes that do not match, values that are not finite, or fewer samples than ``subset_size``.
 
     Examples:
         >>> import numpy as np
@@ -56,6 +56,6 @@ def kernel_distance(
 
 
 def _mean_over_pairs(x: np.ndarray) -> float:
-    """Mean of the kernel over pairs of different points: leaving out the equal ones removes the bias."""
+    """Return the kernel's mean over pairs of different points: excluding the diagonal removes the bias."""
     kernel = polynomial_kernel(x, degree=3)
     return (kernel.sum() - np.trace(kernel)) / (len(x) * (len(x) - 1))

@@ -211,9 +211,17 @@ def test_deterministic_by_seed():
     ("real", "fake", "message"),
     [
         (np.zeros([2, 1, 32, 32]), np.zeros([2, 1, 32, 32], np.uint8), r"must be uint8 .* float64 \[2, 1, 32, 32\]"),
-        (np.zeros([2, 1, 32, 32], np.uint8), np.zeros([2, 1, 32, 32]), "as many real as generated .* float64"),
-        (np.zeros([2, 1, 32, 32], np.uint8), np.zeros([3, 1, 32, 32], np.uint8), "as many real as generated"),
-        (np.zeros([2, 1, 32, 32], np.uint8), np.zeros([2, 1, 28, 28], np.uint8), "of one size"),
+        (
+            np.zeros([2, 1, 32, 32], np.uint8),
+            np.zeros([2, 1, 32, 32]),
+            "real and generated images must agree .* float64",
+        ),
+        (
+            np.zeros([2, 1, 32, 32], np.uint8),
+            np.zeros([3, 1, 32, 32], np.uint8),
+            "real and generated images must agree",
+        ),
+        (np.zeros([2, 1, 32, 32], np.uint8), np.zeros([2, 1, 28, 28], np.uint8), "agree in number and size"),
         (np.zeros([2, 1, 6, 32], np.uint8), np.zeros([2, 1, 6, 32], np.uint8), "at least 7 x 7"),
         (np.zeros([2, 32, 32], np.uint8), np.zeros([2, 32, 32], np.uint8), r"\[N, C, H, W\]"),
     ],
