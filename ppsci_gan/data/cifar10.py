@@ -27,8 +27,8 @@ SOURCE = (
 def read(path: str | Path | None, split: str = "train") -> dict[str, np.ndarray]:
     """Read one split of CIFAR-10.
 
-    One batch at a time is in memory besides the result, which takes 154 MB for the 50,000 training images. The order
-    is that of the batches' numbers, whatever the order in the archive.
+    Besides the result (154 MB for the 50,000 training images), only one batch at a time is in memory. Images come in
+    the order of the batch numbers, whatever their order in the archive.
 
     Args:
         path: cifar-10-python.tar.gz, or the folder cifar-10-batches-py or its parent.
@@ -62,7 +62,7 @@ def _read(found: Path, names: list[str]) -> dict[str, np.ndarray]:
             raise InputError(f"{found}: {name} holds {len(pixels)} images, another batch {images.shape[1]}.")
         images[names.index(name)] = pixels.reshape(-1, 3, 32, 32)
         labels[names.index(name)] = classes
-        del batch, pixels  # or they would stay in memory while the next batch is read
+        del batch, pixels  # frees them before the next batch is read
     return {"data": images.reshape(-1, 3, 32, 32), "labels": labels.reshape(-1)}
 
 
@@ -79,7 +79,7 @@ def _read_folder_batches(folder: Path, names: list[str]) -> Iterator[tuple[str, 
 
 
 def _read_tar_batches(path: Path, names: list[str]) -> Iterator[tuple[str, Any]]:
-    """Yield name and content of each batch in the archive, which is decompressed once and no further than needed."""
+    """Yield name and content of each batch in the archive, decompressing it once and no further than needed."""
     files.compare_md5(path, MD5)
     missing = list(names)
     try:
@@ -97,7 +97,7 @@ def _read_tar_batches(path: Path, names: list[str]) -> Iterator[tuple[str, Any]]
 
 
 def _check_batch(batch: Any, where: str) -> tuple[np.ndarray, np.ndarray]:
-    """Give the pixels, uint8 [N, 3072], and the labels, int64 [N], of a batch."""
+    """Return the pixels, uint8 [N, 3072], and the labels, int64 [N], of a batch."""
     if not isinstance(batch, dict) or not {b"data", b"labels"} <= set(batch):
         raise InputError(f"{where}: not a batch of CIFAR-10, which is a dict with the keys b'data' and b'labels'.")
     pixels = batch[b"data"]

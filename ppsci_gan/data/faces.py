@@ -1,4 +1,4 @@
-"""Drawn faces: images with known factors, made from a seed, so that nothing has to be downloaded."""
+"""Faces drawn from a seed: images with known factors, without a download."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ HAIR = np.array([[20, 18, 16], [90, 56, 37], [184, 110, 50], [230, 200, 120], [1
 EYES = np.array([[60, 90, 160], [70, 120, 60], [80, 50, 30], [30, 30, 30]])
 PALETTES = {"skin": SKIN, "hair": HAIR, "eyes": EYES}
 SUPERSAMPLING = 4  # samples per pixel and direction, for smooth edges
-KEPT_BYTES = 2**28  # of drawn images
+KEPT_BYTES = 2**28  # largest cache of drawn images
 
 
 def draw_factors(num_samples: int, seed: int) -> dict[str, np.ndarray]:
-    """Draw what makes the faces differ.
+    """Draw the factors of random faces.
 
     Args:
-        num_samples: How many faces.
+        num_samples: Number of faces N.
         seed: Any non-negative integer.
 
     Returns:
         ``skin``, ``hair`` and ``eyes``, indices of ``PALETTES``, int64 [N]; ``background``, RGB 0 to 255 [N, 3];
-        ``smile`` (-1 sad, 1 happy), ``mouth`` (how far open, 0 to 1), ``x`` and ``y`` (position), ``width`` (of the
-        head), ``long`` (length of the hair, 0 to 1), all float [N].
+        ``smile`` (-1 sad, 1 happy), ``mouth`` (opening, 0 to 1), ``x`` and ``y`` (position), ``width`` (of the head),
+        ``long`` (length of the hair, 0 to 1), all float [N].
 
     Examples:
         >>> from ppsci_gan.data import faces
@@ -44,13 +44,13 @@ def draw_factors(num_samples: int, seed: int) -> dict[str, np.ndarray]:
 
 
 class Faces:
-    """Faces that are drawn when they are first asked for: an array of images.
+    """Array-like images of faces, drawn on access.
 
-    Up to ``KEPT_BYTES`` they are kept then; of more, only the factors are in memory.
+    Up to ``KEPT_BYTES``, drawn faces are cached; beyond that only the factors are in memory.
 
     Args:
-        factors: As ``draw_factors`` returns them.
-        resolution: Edge in pixels.
+        factors: Result of ``draw_factors``.
+        resolution: Height and width in pixels.
 
     Examples:
         >>> from ppsci_gan.data import faces
@@ -81,17 +81,17 @@ class Faces:
         return draw({name: value[indices] for name, value in self.factors.items()}, self.resolution)
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
-        """Draw all of them."""
+        """Draw all faces."""
         return self[:] if dtype is None else self[:].astype(dtype)
 
 
 def draw(factors: dict[str, np.ndarray], resolution: int, batch_size: int = 256) -> np.ndarray:
-    """Draw faces of given factors.
+    """Draw faces from their factors.
 
     Args:
-        factors: As ``draw_factors`` returns them.
-        resolution: Edge in pixels.
-        batch_size: Faces at a time.
+        factors: Result of ``draw_factors``.
+        resolution: Height and width in pixels.
+        batch_size: Faces drawn at a time.
 
     Returns:
         uint8 [N, 3, resolution, resolution].
@@ -110,7 +110,7 @@ def draw(factors: dict[str, np.ndarray], resolution: int, batch_size: int = 256)
 
 
 def _paint(factors: dict[str, np.ndarray], size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Lay shapes over each other; return which one each sample shows, uint8 [N, size, size], and their colours."""
+    """Overlay shapes; return the visible shape of each sample, uint8 [N, size, size], and the shapes' colours."""
     axis = np.linspace(-1, 1, size, dtype=np.float32)
     values = {name: value.astype(np.float32)[:, None] for name, value in factors.items() if value.ndim == 1}
     x, y = axis - values["x"], axis - values["y"]  # [N, size] each
@@ -119,7 +119,7 @@ def _paint(factors: dict[str, np.ndarray], size: int) -> tuple[np.ndarray, np.nd
     colours = [factors["background"]]
 
     def fill(colour, columns, rows, inside) -> None:
-        """Show a colour where ``inside(x, y)``, within columns and rows of which faces may have any there."""
+        """Fill ``inside(x, y)`` with a colour, evaluated only in rows and columns that the shape may reach."""
         across, down = (np.flatnonzero(part.any(axis=0)) for part in (columns, rows))
         if len(across) and len(down):  # a small shape may fall between samples
             window = (slice(None), slice(down[0], down[-1] + 1), slice(across[0], across[-1] + 1))
@@ -152,7 +152,7 @@ def _paint(factors: dict[str, np.ndarray], size: int) -> tuple[np.ndarray, np.nd
 
 
 def _average_samples(shown: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    """Return uint8 [N, 3, R, R]: of every pixel the mean colour of its samples."""
+    """Return the mean colour of each pixel's samples, uint8 [N, 3, R, R]."""
     count, size = shown.shape[:2]
     resolution = size // SUPERSAMPLING
     samples = shown.reshape([count, resolution, SUPERSAMPLING, resolution, SUPERSAMPLING])
@@ -163,5 +163,5 @@ def _average_samples(shown: np.ndarray, colours: np.ndarray) -> np.ndarray:
 
 
 def _column(value: np.ndarray | float) -> np.ndarray | float:
-    """Make a value per face fit an array per face, row and column."""
+    """Let a value per face broadcast over rows and columns."""
     return value[:, :, None] if isinstance(value, np.ndarray) else value

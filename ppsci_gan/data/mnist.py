@@ -75,7 +75,7 @@ def _is_sequence(value: Any, length: int) -> bool:
 
 
 def _to_bytes(values: Any, where: str) -> np.ndarray:
-    """Turn floats in [0, 1], [N, 784], back into the bytes that they were made from."""
+    """Convert floats in [0, 1], [N, 784], back to the original bytes."""
     if not isinstance(values, np.ndarray) or values.dtype.kind != "f" or values.ndim != 2 or values.shape[1] != 784:
         kind = f"{values.dtype} {list(values.shape)}" if isinstance(values, np.ndarray) else type(values).__name__
         raise InputError(f"{where}: the images are {kind}, not float32 [N, 784].")
@@ -92,12 +92,12 @@ def _to_bytes(values: Any, where: str) -> np.ndarray:
 
 
 def _find_scale(values: np.ndarray) -> int:
-    """What the bytes were divided by: 256 in the published file, so that white is 0.996, and 255 in most copies."""
+    """Return the divisor of the bytes: 256 in the published file (white is 0.996), 255 in most copies."""
     return 256 if all(chunk.max() < 1 and not (chunk * 256 % 1).any() for chunk in _split_rows(values)) else 255
 
 
 def _split_rows(array: np.ndarray, size: int = 4096) -> Iterator[np.ndarray]:
-    """Views of a few megabytes, which keep the temporary arrays small."""
+    """Iterate over views of a few megabytes, to keep temporary arrays small."""
     return (array[start : start + size] for start in range(0, len(array), size))
 
 

@@ -1,4 +1,4 @@
-"""Images at every resolution that a growing network passes through, in memory or mapped from files."""
+"""Images at every resolution of a growing network, in memory or memory-mapped."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from ppsci_gan.errors import InputError
 
 SMALLEST = 4
 DESCRIPTION = "pyramid.json"
-HELD_OUT = 10  # every how many-th image is for testing; prepared images are in random order
+HELD_OUT = 10  # the last tenth is held out for testing; prepared images are in random order
 SOURCE = "python -m ppsci_gan.commands.prepare PICTURES FOLDER makes such a folder of pictures."
 
 
 class Level:
-    """Images of one resolution: an array that is shared where ppsci would copy its data set's arrays.
+    """Images of one resolution, shared when ppsci deep-copies its data sets.
 
     Args:
-        images: uint8 [N, C, R, R], in memory or mapped.
+        images: uint8 [N, C, R, R], in memory or memory-mapped.
 
     Examples:
         >>> import copy
@@ -49,14 +49,14 @@ class Level:
 
 
 def build_levels(images: np.ndarray, batch_size: int = 1024) -> dict[int, Level]:
-    """Return images at their own resolution and at halves of it, down to 4 x 4 pixels.
+    """Halve images repeatedly, down to 4 x 4 pixels.
 
     Args:
         images: uint8 [N, C, R, R], R a power of two from 4 on.
-        batch_size: Images of which sums are held at a time.
+        batch_size: Images averaged at a time.
 
     Returns:
-        uint8 [N, C, r, r] by r: means of 2 x 2 pixels of the next finer level, rounded.
+        uint8 [N, C, r, r] keyed by r, finest first: rounded means of 2 x 2 pixels of the next finer level.
 
     Raises:
         InputError: Images of another shape.
@@ -81,7 +81,7 @@ def build_levels(images: np.ndarray, batch_size: int = 1024) -> dict[int, Level]
 
 
 def halve(images: np.ndarray) -> np.ndarray:
-    """Return means of 2 x 2 pixels, rounded.
+    """Average 2 x 2 pixels, rounded.
 
     Args:
         images: uint8 [..., 2 H, 2 W].
@@ -104,7 +104,7 @@ def resolutions(finest: int) -> list[int]:
     """Return ``finest`` and its halves, down to 4.
 
     Raises:
-        InputError: That is not how it divides.
+        InputError: ``finest`` is not a power of two from 4 on.
 
     Examples:
         >>> from ppsci_gan.data import pyramid
@@ -117,17 +117,17 @@ def resolutions(finest: int) -> list[int]:
 
 
 def read(folder: str | Path | None, split: str) -> tuple[dict[int, Level], np.ndarray | None]:
-    """Map the images that ``ppsci_gan.commands.prepare`` has written; nothing is read yet.
+    """Memory-map the images that ``ppsci_gan.commands.prepare`` wrote.
 
     Args:
-        folder: Where they are.
+        folder: Folder of prepared images.
         split: ``train``, nine tenths of them, or ``test``.
 
     Returns:
-        uint8 [N, C, H, W] by H; and the class of each image, int64 [N], or None where pictures had no classes.
+        uint8 [N, C, H, W] keyed by H; and the class of each image, int64 [N], or None without classes.
 
     Raises:
-        InputError: There is no such folder, it is not finished, or a file in it is damaged; the message names it.
+        InputError: The folder is missing or unfinished, or a file in it is damaged; the message names it.
 
     Examples:
         >>> from ppsci_gan.data import pyramid
@@ -140,7 +140,7 @@ def read(folder: str | Path | None, split: str) -> tuple[dict[int, Level], np.nd
     path = Path(folder).expanduser()
     if not (path / DESCRIPTION).is_file():
         unfinished = partial_folder(path).is_dir()
-        what = "its preparation is not finished: run it again, it goes on." if unfinished else SOURCE
+        what = "its preparation is not finished: run it again to resume." if unfinished else SOURCE
         raise InputError(f"{path}: no prepared images there (no {DESCRIPTION}); {what}")
     description = read_description(path)
     count, channels = description["images"], description["channels"]
@@ -154,10 +154,10 @@ def read(folder: str | Path | None, split: str) -> tuple[dict[int, Level], np.nd
 
 
 def read_description(folder: Path) -> dict:
-    """Return what a folder of prepared images says of itself.
+    """Read the description of a folder of prepared images.
 
     Args:
-        folder: With a ``pyramid.json``.
+        folder: Folder with a ``pyramid.json``.
 
     Raises:
         InputError: The description is damaged.
@@ -171,7 +171,7 @@ def read_description(folder: Path) -> dict:
 
 
 def level_file(level: Sequence[int]) -> str:
-    """Return the name of a level's file.
+    """Return the file name of a level of a given height and width.
 
     Examples:
         >>> from ppsci_gan.data import pyramid
@@ -182,7 +182,7 @@ def level_file(level: Sequence[int]) -> str:
 
 
 def partial_folder(folder: Path) -> Path:
-    """Return where images are while they are prepared.
+    """Return the folder that holds images during their preparation.
 
     Examples:
         >>> from pathlib import Path

@@ -1,4 +1,4 @@
-"""Small target sets: some classes or some images of a data set, as a given network takes and makes them."""
+"""Small target sets for transfer: choose classes or images, and convert them to a network's image shape."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ppsci_gan.errors import InputError
 
 
 def select_classes(images: Images, classes: Sequence[int]) -> Images:
-    """Return the images of some classes, which are numbered anew in the order given.
+    """Return the images of some classes, renumbered in the given order.
 
     Args:
         images: The whole set, with labels.
-        classes: Their numbers there.
+        classes: Class numbers in the whole set.
 
     Raises:
-        InputError: The set has no classes, or not these.
+        InputError: The set has no classes or lacks one of these, or one is named twice.
 
     Examples:
         >>> import numpy as np
@@ -42,15 +42,15 @@ def select_classes(images: Images, classes: Sequence[int]) -> Images:
 
 
 def choose_images(images: Images, number: int | None, seed: int) -> Images:
-    """Return so many of the images, at random; fewer are among more of the same seed.
+    """Return a random subset; for the same seed, larger subsets contain smaller ones.
 
     Args:
         images: The whole set.
-        number: How many; None for all.
-        seed: Of the choice.
+        number: Number of images; None for all.
+        seed: Seed of the choice.
 
     Raises:
-        InputError: There are fewer.
+        InputError: The set has fewer images.
 
     Examples:
         >>> import numpy as np
@@ -69,17 +69,17 @@ def choose_images(images: Images, number: int | None, seed: int) -> Images:
 
 
 def colour_images(images: Images, seed: int) -> Images:
-    """Return grey images in colours of their own: a light ink on dark paper, or a dark one on light paper.
+    """Give each grey image random colours: light ink on dark paper, or dark ink on light paper.
 
     Args:
         images: uint8 [N, 1, H, W], ink 255 and paper 0.
-        seed: Of the colours.
+        seed: Seed of the colours.
 
     Returns:
         uint8 [N, 3, H, W].
 
     Raises:
-        InputError: They have colours.
+        InputError: The images have colours already.
 
     Examples:
         >>> import numpy as np
@@ -88,7 +88,7 @@ def colour_images(images: Images, seed: int) -> Images:
         >>> target.colour_images(Images("digits", np.zeros([4, 1, 28, 28], np.uint8)), seed=0).data.shape
         (4, 3, 28, 28)
     """
-    _, channels, height, width = images.data[[0]].shape  # a mapped level has no shape of its own
+    _, channels, height, width = images.data[[0]].shape  # a pyramid's Level has no shape attribute
     if channels != 1:
         raise InputError(f"DATA.coloured=true: {images.name} has colours already.")
     rng = np.random.default_rng(seed)
@@ -104,9 +104,9 @@ def colour_images(images: Images, seed: int) -> Images:
 
 
 class Fit(NamedTuple):
-    """The way between a data set's own shape and a network's, and back to compare.
+    """Conversion from a data set's image shape to a network's, and back for comparison.
 
-    Small images are enlarged by a whole factor, then continued beyond their edges; grey ones get three equal channels.
+    Small images are enlarged by an integer factor and padded with edge pixels; grey ones get three equal channels.
 
     Attributes:
         own: (C, H, W) of the data.
@@ -124,13 +124,13 @@ class Fit(NamedTuple):
     network: tuple[int, int, int]
 
     def check(self, name: str) -> None:
-        """Refuse images that do not fit.
+        """Check that the data fit into the network's shape.
 
         Args:
-            name: What they are, for the message.
+            name: Name of the data in the message.
 
         Raises:
-            InputError: They are larger than the network's, or coloured where those are grey.
+            InputError: The data are larger than the network's images, or coloured where those are grey.
         """
         if max(self.own[1:]) > self.network[1]:
             raise InputError(
@@ -150,7 +150,7 @@ class Fit(NamedTuple):
         return [(extra // 2, extra - extra // 2) for extra in spare]
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Return the data as the network's images.
+        """Convert the data to the network's shape.
 
         Args:
             images: uint8 [N, *own].
@@ -165,7 +165,7 @@ class Fit(NamedTuple):
         return large.repeat(self.network[0] // self.own[0], axis=1)
 
     def invert(self, samples: np.ndarray) -> np.ndarray:
-        """Return a network's images as the data are.
+        """Convert a network's images to the shape of the data.
 
         Args:
             samples: Floats [N, *network], or [N, C * H * W].

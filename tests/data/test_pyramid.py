@@ -87,7 +87,7 @@ def test_nothing_prepared_is_said_with_what_to_do(tmp_path):
         with pytest.raises(InputError, match=r"python -m ppsci_gan\.commands\.prepare"):
             pyramid.read(path, "train")
     (tmp_path / "some.partial").mkdir()
-    with pytest.raises(InputError, match="not finished: run it again, it goes on"):
+    with pytest.raises(InputError, match="not finished: run it again to resume"):
         pyramid.read(tmp_path / "some", "train")
 
 
