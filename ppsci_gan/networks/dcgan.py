@@ -1,7 +1,7 @@
 """Networks of DCGAN: generator and discriminator of any size, with or without labels.
 
 Radford et al. 2016, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks"
-(arXiv:1511.06434), in the form of the TensorFlow implementation that most people know (carpedm20/DCGAN-tensorflow).
+(arXiv:1511.06434), as in the widely used TensorFlow implementation (carpedm20/DCGAN-tensorflow).
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from ppsci_gan.errors import InputError
 from ppsci_gan.networks import base
 from ppsci_gan.networks import layers
 
-SLOPE = 0.2  # of the discriminator's leaky rectifiers
+SLOPE = 0.2  # of the discriminator's leaky ReLUs
 LARGEST = 128  # pixels
-DEVIATION = 0.02  # of initial weights
+DEVIATION = 0.02  # standard deviation of initial weights
 NORMALIZATION = {"momentum": 0.9, "epsilon": 1e-5}
 
 
 # --8<-- [start:layers]
 def initialize(layer: nn.Layer) -> nn.Layer:
-    """Start weights from N(0, .02), cut at two deviations for convolutions, and biases from zero."""
+    """Initialise weights from N(0, 0.02^2), truncated at two deviations for convolutions, and biases with zero."""
     initial = nn.initializer.Normal(0.0, DEVIATION)
     if isinstance(layer, nn.Conv2D):
         initial = nn.initializer.TruncatedNormal(0.0, DEVIATION, a=-2 * DEVIATION, b=2 * DEVIATION)
@@ -38,21 +38,21 @@ def initialize(layer: nn.Layer) -> nn.Layer:
 
 
 def down_conv(inputs: int, outputs: int) -> nn.Conv2D:
-    """Halve height and width, rounded up; of an odd number of zeros, more are below and on the right."""
+    """Return a convolution that halves height and width, rounded up; odd padding has more below and on the right."""
     return initialize(layers.Conv2D(inputs, outputs, 5, stride=2, padding="same"))
 
 
 def up_conv(inputs: int, outputs: int, size: Sequence[int]) -> nn.Conv2DTranspose:
-    """Double height and width up to ``size``, which may be odd: ``down_conv`` of such an image, transposed."""
-    cut = [n for edge in size for n in (1 + edge % 2, 2)]  # top, bottom, left, right
+    """Return a transposed convolution that doubles height and width to ``size``, which may be odd."""
+    cut = [n for edge in size for n in (1 + edge % 2, 2)]  # top, bottom, left, right: the transpose of ``down_conv``
     return initialize(layers.Conv2DTranspose(inputs, outputs, 5, stride=2, padding=cut))
 
 
 def halve_sizes(image_size: Sequence[int], layers: int) -> list[list[int]]:
-    """Return heights and widths from the image's down to that after so many halvings.
+    """Return the image's height and width, and those after each of ``layers`` halvings.
 
     Raises:
-        InputError: They are no multiples of four, or too large.
+        InputError: Height or width is not a multiple of 4, or too large.
     """
     if len(image_size) != 2 or any(edge % 4 or not 4 <= edge <= LARGEST for edge in image_size):
         raise InputError(
@@ -66,7 +66,7 @@ def halve_sizes(image_size: Sequence[int], layers: int) -> list[list[int]]:
 
 
 def join_classes(h: Tensor, classes: Tensor | None) -> Tensor:
-    """Append the class, one-hot [N, K], to features [N, C] or, everywhere, to maps [N, C, H, W]."""
+    """Append one-hot classes [N, K] to features [N, C], or to every pixel of feature maps [N, C, H, W]."""
     if classes is None:
         return h
     if len(h.shape) == 4:
@@ -80,7 +80,7 @@ def join_classes(h: Tensor, classes: Tensor | None) -> Tensor:
 def adapt_features(
     ours: np.ndarray, theirs: np.ndarray, axis: int, classes: int, their_classes: int
 ) -> np.ndarray | None:
-    """Take over the weights of a layer to which another number of classes is joined: all but those of classes."""
+    """Take over a layer's weights of features, but not of joined classes, whose number differs."""
     features = ours.shape[axis] - classes
     if theirs.shape[axis] - their_classes != features:
         return None
@@ -92,7 +92,7 @@ def adapt_features(
 
 
 def infer_widths(state_dict: dict[str, Any], layers: str) -> list[int]:
-    """Return the output channels of a list of layers that weights show."""
+    """Infer the output channels of a list of layers from weights."""
     names = itertools.takewhile(state_dict.__contains__, (f"{layers}.{i}.weight" for i in itertools.count()))
     return [state_dict[name].shape[0] for name in names]
 
@@ -105,15 +105,15 @@ class DcganGenerator(base.ImageGenerator):
         input_keys: Names of the noise and of the labels, such as ``("noise", "labels")``.
         output_keys: Name of the images, such as ``("fake_data",)``.
         image_size: Height and width, multiples of 4 up to 128.
-        depths: Channels before each of the convolutions, of which every one doubles height and width.
-        hidden: Width of a fully connected layer behind the latent; 0 for none.
-        latent_dim: Length of the latent.
-        channels: Of the images, 1 or 3.
+        depths: Input channels of each convolution; each doubles height and width.
+        hidden: Width of a fully connected layer after the latent; 0 for none.
+        latent_dim: Dimension of the latent.
+        channels: Image channels, 1 or 3.
         label_num: Number of classes.
-        use_label: Whether the class is joined to what every layer sees.
+        use_label: Whether the one-hot class is appended to every layer's input.
 
     Raises:
-        InputError: Impossible sizes.
+        InputError: Invalid sizes.
 
     Examples:
         >>> import paddle
@@ -190,20 +190,21 @@ class DcganGenerator(base.ImageGenerator):
 class DcganDiscriminator(base.Player):
     """Discriminator of images [N, channels, height, width] by 5x5 convolutions; gives logits.
 
-    Its batch normalisation makes samples depend on each other, so that real and generated ones are judged apart.
+    Batch normalisation makes the samples of a batch depend on each other, so real and generated samples go through it
+    in separate batches.
 
     Args:
         input_keys: Names of the images and of the labels, such as ``("data", "labels")``.
         output_keys: Name of the logits [N], such as ``("score",)``.
         image_size: Height and width, multiples of 4 up to 128.
-        depths: Channels after each of the convolutions, of which every one halves height and width.
+        depths: Output channels of each convolution; each halves height and width.
         hidden: Width of a fully connected layer before the last; 0 for none.
-        channels: Of the images, 1 or 3.
+        channels: Image channels, 1 or 3.
         label_num: Number of classes.
-        use_label: Whether the class is joined to what every layer sees.
+        use_label: Whether the one-hot class is appended to every layer's input.
 
     Raises:
-        InputError: Impossible sizes.
+        InputError: Invalid sizes.
 
     Examples:
         >>> import paddle
@@ -257,7 +258,7 @@ class DcganDiscriminator(base.Player):
         if not depths:
             return {}
         hidden = infer_widths(state_dict, "linear_norms")
-        # Two layers in a row tell what joins the features.
+        # Two successive layers reveal the number of classes appended to the features.
         classes = state_dict["downs.1.weight"].shape[1] - depths[0] if len(depths) > 1 else 0
         return {
             "depths": depths,

@@ -1,4 +1,4 @@
-"""What goes into a generator: noise and, for a conditional one, labels. Nothing is drawn inside a forward pass."""
+"""Generator inputs: noise and, if conditional, labels. Forward passes draw no random numbers."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def sample(generator: nn.Layer, num_samples: int, labels: paddle.Tensor | None =
 
 
 def sample_fixed(generator: nn.Layer, num_samples: int, seed: int) -> dict[str, np.ndarray]:
-    """Return the inputs of a seed: the same on every device, with labels in equal shares (0, 1, 2, ..., 0, 1, ...).
+    """Draw inputs from a seed: the same on every device, with labels in turn (0, 1, 2, ..., 0, 1, ...).
 
     Args:
         generator: As for ``sample``.
-        num_samples: How many.
+        num_samples: Number of samples.
         seed: Any non-negative integer.
 
     Examples:
@@ -54,14 +54,14 @@ def sample_fixed(generator: nn.Layer, num_samples: int, seed: int) -> dict[str, 
 
 
 def walk(generator: nn.Layer, points: int, steps: int, seed: int) -> dict[str, np.ndarray]:
-    """Return inputs on a closed way through latents of a seed, for an animation; labels stay the first one's.
+    """Return inputs along a closed path through random latents, for an animation, all with the first one's label.
 
-    Between two points the way is a great circle: in high dimensions noise lies near a sphere, and so does the way.
+    Interpolation is spherical, because in high dimensions noise lies near a sphere.
 
     Args:
         generator: As for ``sample``.
-        points: Latents that the way passes, at least 2.
-        steps: Inputs from one to the next.
+        points: Number of latents on the path, at least 2.
+        steps: Number of inputs from one latent to the next.
         seed: Any non-negative integer.
 
     Examples:
@@ -86,11 +86,11 @@ def walk(generator: nn.Layer, points: int, steps: int, seed: int) -> dict[str, n
 
 
 def repeat_for_classes(generator: nn.Layer, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return each noise with every class: the inputs of a grid with a latent per row and a class per column.
+    """Repeat each noise for every class: the inputs of a grid with a latent per row and a class per column.
 
     Args:
-        generator: As for ``sample``, conditional.
-        inputs: As ``sample_fixed`` or ``walk`` returns them; their labels are not used.
+        generator: Conditional, as for ``sample``.
+        inputs: From ``sample_fixed`` or ``walk``; their labels are ignored.
 
     Examples:
         >>> from types import SimpleNamespace
@@ -105,7 +105,7 @@ def repeat_for_classes(generator: nn.Layer, inputs: dict[str, np.ndarray]) -> di
 
 
 def input_spec(generator: nn.Layer) -> dict[str, InputSpec]:
-    """Return the shapes that an exported generator takes, any batch size.
+    """Return the input specification of an exported generator, for any batch size.
 
     Args:
         generator: As for ``sample``.

@@ -1,12 +1,12 @@
-"""Layers that the networks are made of, fast on the CPU.
+"""The networks' layers, fast on the CPU.
 
-On the CPU, in float32 and dynamic mode, they compute by oneDNN (``ppsci_gan.devices.onednn``); everywhere else (other
-devices, half precision, export, a wheel without that library) by Paddle's own kernels. Values and gradients are the
-same up to the rounding of float32.
+On the CPU, in float32 and dynamic mode, they use oneDNN (``ppsci_gan.devices.onednn``); otherwise (other devices, half
+precision, export, a wheel without that library) Paddle's own kernels. Values and gradients agree up to the rounding of
+float32.
 
-oneDNN's results lie in memory channels last, and so do they stay from layer to layer; any other operation of Paddle's
-takes them, too, at the price of a copy. What it computes can be differentiated once. A gradient penalty needs the
-gradient written out (``ppsci_gan.networks.traced``), or Paddle's kernels: ``with layers.use_paddle_kernels(): ...``.
+oneDNN's results are stored channels last and stay so from layer to layer; Paddle's other operations copy them. They can
+be differentiated once. A gradient penalty needs the gradient written out (``ppsci_gan.networks.traced``), or Paddle's
+kernels: ``with layers.use_paddle_kernels(): ...``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ppsci_gan.devices import onednn
 from ppsci_gan.devices.onednn import Geometry
 from ppsci_gan.errors import InputError
 
-Pair = int | Sequence[int]  # for both axes, or one for each
+Pair = int | Sequence[int]  # one value for both axes, or one for each
 Padding = int | str | Sequence[int]
 
 KERNELS = ("auto", "onednn", "paddle")
@@ -34,22 +34,22 @@ NAMES = {"onednn": "oneDNN", "paddle": "Paddle's own kernels"}
 
 
 class _Choice:
-    """Whether oneDNN's kernels are wanted on the CPU."""
+    """Whether to use oneDNN's kernels on the CPU."""
 
     onednn = True
 
 
 def choose_kernels(name: str = "auto") -> str:
-    """Choose whose kernels compute convolutions on the CPU, and say which.
+    """Choose the CPU's convolution kernels and return the choice.
 
     Args:
-        name: ``onednn``, ``paddle``, or ``auto``, which takes oneDNN's where Paddle's wheel has the library.
+        name: ``onednn``, ``paddle``, or ``auto``: oneDNN if Paddle's wheel has the library.
 
     Returns:
         ``onednn`` or ``paddle``.
 
     Raises:
-        InputError: There is no oneDNN here, or the name is unknown.
+        InputError: oneDNN is not available, or the name is unknown.
 
     Examples:
         >>> from ppsci_gan.networks import layers
@@ -69,10 +69,10 @@ def choose_kernels(name: str = "auto") -> str:
 
 
 def uses_onednn(network: nn.Layer) -> bool:
-    """Whether a network's layers are computed by oneDNN on the present device.
+    """Whether oneDNN computes a network's layers on the current device.
 
     Args:
-        network: Any.
+        network: Any network or function.
 
     Examples:
         >>> from paddle import nn
@@ -89,7 +89,7 @@ def uses_onednn(network: nn.Layer) -> bool:
 
 @contextmanager
 def use_paddle_kernels() -> Iterator[None]:
-    """Compute by Paddle's kernels, whose results can be differentiated twice.
+    """Use Paddle's kernels, whose results can be differentiated twice.
 
     Examples:
         >>> import paddle
@@ -129,15 +129,15 @@ def conv2d(
     padding: Padding = 0,
     slope: float | None = None,
 ) -> Tensor:
-    """Convolve images, as ``paddle.nn.functional.conv2d``, and rectify the result, if wanted.
+    """Convolution as ``paddle.nn.functional.conv2d``, optionally followed by a rectifier.
 
     Args:
         x: [N, C, H, W].
         weight: [C', C, h, w].
         bias: [C'].
         stride: A number, or one for each axis.
-        padding: Zeros around the image: a number, two, four (top, bottom, left, right), or ``same``.
-        slope: Of a rectifier behind the convolution, for negative values: 0 of an ordinary one, None for none.
+        padding: A number, two, four (top, bottom, left, right), or ``same``.
+        slope: Negative slope of the rectifier: 0 for ReLU, None for no rectifier.
 
     Returns:
         [N, C', H', W'].
@@ -162,15 +162,15 @@ def conv2d_transpose(
     padding: Padding = 0,
     output_padding: Pair = 0,
 ) -> Tensor:
-    """Convolve transposed, as ``paddle.nn.functional.conv2d_transpose``.
+    """Transposed convolution as ``paddle.nn.functional.conv2d_transpose``.
 
     Args:
         x: [N, C, H, W].
         weight: [C, C', h, w].
         bias: [C'].
         stride: A number, or one for each axis.
-        padding: Rows and columns cut off the result: a number, two, four (top, bottom, left, right), or ``same``.
-        output_padding: Rows and columns added below and right.
+        padding: Rows and columns cropped from the result: a number, two, four (top, bottom, left, right), or ``same``.
+        output_padding: Rows and columns added below and on the right.
 
     Returns:
         [N, C', H', W'].
@@ -198,10 +198,10 @@ def conv2d_input_gradient(g: Tensor, weight: Tensor, stride: Pair, padding: Padd
     """Return the gradient of ``conv2d`` with respect to its images: a transposed convolution.
 
     Args:
-        g: Gradient of the result, [N, C', H', W'].
+        g: Gradient with respect to the result, [N, C', H', W'].
         weight: [C', C, h, w].
-        stride: As given to ``conv2d``.
-        padding: Likewise.
+        stride: As for ``conv2d``.
+        padding: As for ``conv2d``.
         size: (H, W) of the images.
 
     Returns:
@@ -224,7 +224,7 @@ class Conv2D(nn.Conv2D):
     """
 
     def forward(self, x: Tensor, slope: float | None = None) -> Tensor:
-        """Return the convolved images; rectified where a slope for negative values is given."""
+        """Return the convolved images, rectified if ``slope`` is given."""
         if not _is_plain(self):
             return _rectify(super().forward(x), slope)
         return conv2d(x, self.weight, self.bias, self._stride, self._padding, slope)
@@ -249,17 +249,17 @@ class Conv2DTranspose(nn.Conv2DTranspose):
 
 
 def _is_plain(layer: nn.Layer) -> bool:
-    """Whether a layer has what this module's kernels take: no groups, no dilation, zeros around, channels first."""
+    """Whether this module's kernels support a layer: no groups, no dilation, zero padding, channels first."""
     plain = layer._groups == 1 and set(_pair(layer._dilation)) == {1} and layer._data_format == "NCHW"
     return plain and layer._padding_mode == "zeros"
 
 
 class _Convolution(PyLayer):
-    """Convolution, transposed convolution and weights' gradient are bilinear, and each other's derivatives.
+    """Convolution, transposed convolution and weight gradient are bilinear, and each other's derivatives.
 
-    A PyLayer may return gradients only for arguments that need one, so that has to be noted in ``forward``. Results are
-    saved detached: they refer to the context that they would be saved in, which only a backward pass breaks up, so that
-    where there is none, neither would ever be freed.
+    A PyLayer may return gradients only for arguments that need one, so ``forward`` records which do. Results are saved
+    detached: a result refers to its context, so that saving it there makes a cycle, which only a backward pass breaks.
+    Without one, neither would ever be freed.
     """
 
     @staticmethod
@@ -278,7 +278,7 @@ class _Convolution(PyLayer):
             g = rectifier_gradient(g, *rectified, slope)
         gx = _Transposed.apply(g, weight, None, geometry, tuple(x.shape[2:])) if need_x else None
         gw = gb = None
-        if need_bias:  # differentiable no further, which the written out gradient penalty does not need
+        if need_bias:  # not differentiable again, which a written-out gradient penalty does not need
             gw, gb = onednn.convolution_weight_gradient(x, g, geometry, weight.shape, True)
         elif need_weight:
             gw = _WeightGradient.apply(x, g, geometry, tuple(weight.shape))
@@ -342,10 +342,10 @@ def _hashable(padding):
 
 @functools.lru_cache(maxsize=1024)
 def _geometry(size: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, int], padding) -> Geometry:
-    """Return strides and zeros as oneDNN takes them.
+    """Return stride and padding as oneDNN takes them.
 
-    ``same`` pads the larger half behind, as TensorFlow does; so does Paddle, which computes it from the size of the
-    argument also where the convolution is transposed.
+    ``same`` pads the larger half after the image, as TensorFlow and Paddle do. Like Paddle, it is computed from the
+    input's size even for a transposed convolution.
     """
     if padding == "same":
         totals = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in zip(size, kernel, stride)]
@@ -361,13 +361,13 @@ def _geometry(size: tuple[int, int], kernel: tuple[int, int], stride: tuple[int,
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, slope: float | None = None) -> Tensor:
-    """Multiply by a matrix and add a bias, as ``paddle.nn.functional.linear``, and rectify the result, if wanted.
+    """Linear layer as ``paddle.nn.functional.linear``, optionally followed by a rectifier.
 
     Args:
         x: [N, C].
         weight: [C, C'].
         bias: [C'].
-        slope: Of a rectifier behind it, as for ``conv2d``.
+        slope: As for ``conv2d``.
 
     Returns:
         [N, C'].
@@ -388,12 +388,12 @@ class Linear(nn.Linear):
     """
 
     def forward(self, x: Tensor, slope: float | None = None) -> Tensor:
-        """Return the products; rectified where a slope for negative values is given."""
+        """Return [N, C'], rectified if ``slope`` is given."""
         return linear(x, self.weight, self.bias, slope)
 
 
 class _Linear(PyLayer):
-    """What it gains over Paddle's is the bias's: adding it to every row, and summing its gradient over rows."""
+    """Faster than Paddle's in adding the bias and in summing its gradient over rows."""
 
     @staticmethod
     def forward(ctx, x, weight, bias, slope):
@@ -414,11 +414,11 @@ class _Linear(PyLayer):
         return (gx, gw, gb) if has_bias else (gx, gw)
 
 
-# --- everything between the convolutions ---
+# --- activations, pooling, normalisation ---
 
 
 def relu(x: Tensor) -> Tensor:
-    """Rectify.
+    """ReLU.
 
     Args:
         x: Any shape.
@@ -427,11 +427,11 @@ def relu(x: Tensor) -> Tensor:
 
 
 def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
-    """Rectify, with a slope for negative values.
+    """Leaky ReLU.
 
     Args:
         x: Any shape.
-        negative_slope: The slope.
+        negative_slope: Slope for negative values.
     """
     if not paddle.in_dynamic_mode():
         return paddle.maximum(x, negative_slope * x)  # paddle2onnx misreads the slope of a leaky_relu
@@ -439,12 +439,12 @@ def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
 
 
 def rectifier_gradient(g: Tensor, y: Tensor, slope: float = 0.0) -> Tensor:
-    """Pass a gradient back through a rectifier; differentiable with respect to the gradient.
+    """Backpropagate through a rectifier; differentiable with respect to the gradient.
 
     Args:
-        g: Gradient of the result.
+        g: Gradient with respect to the result.
         y: The result of ``relu``, ``leaky_relu``, or of ``conv2d`` with a slope.
-        slope: For negative values.
+        slope: Slope for negative values.
     """
     y = y.detach()
     if _use_onednn(g, y):
@@ -471,11 +471,11 @@ def add(x: Tensor, y: Tensor) -> Tensor:
 
 
 def conv2d_norm_relu(conv: nn.Conv2D, norm: nn.BatchNorm2D, x: Tensor) -> Tensor:
-    """Convolve, normalise and rectify; outside of training oneDNN does so in a single convolution.
+    """Convolution, batch normalisation and ReLU; in evaluation mode oneDNN fuses them into one convolution.
 
     Args:
-        conv: Without bias, groups and dilation.
-        norm: Of its channels.
+        conv: Convolution without bias, groups or dilation.
+        norm: Batch normalisation of its output.
         x: [N, C, H, W].
 
     Returns:
@@ -489,14 +489,14 @@ def conv2d_norm_relu(conv: nn.Conv2D, norm: nn.BatchNorm2D, x: Tensor) -> Tensor
 
 
 def pool2d(x: Tensor, size: int, stride: int, padding: int = 0, maximum: bool = True) -> Tensor:
-    """Maximum or mean of squares of pixels, by oneDNN where no gradient is asked for.
+    """Max or mean pooling, by oneDNN if no gradient is needed.
 
     Args:
         x: [N, C, H, W].
-        size: Edge of the squares.
-        stride: Between them.
-        padding: Pixels around the image, which do not count.
-        maximum: False: the mean.
+        size: Height and width of the window.
+        stride: Stride.
+        padding: Padding, which the mean excludes.
+        maximum: Whether to take the maximum; else the mean.
 
     Returns:
         [N, C, H', W'].
@@ -507,10 +507,10 @@ def pool2d(x: Tensor, size: int, stride: int, padding: int = 0, maximum: bool = 
 
 
 def concat(images: Sequence[Tensor]) -> Tensor:
-    """Put the channels of images one behind the other.
+    """Concatenate the channels of images.
 
     Args:
-        images: [N, C, H, W], with any numbers of channels.
+        images: [N, C, H, W] each; C may differ.
 
     Returns:
         [N, sum of C, H, W].
@@ -521,21 +521,21 @@ def concat(images: Sequence[Tensor]) -> Tensor:
 
 
 def avg_pool2d(x: Tensor, size: int) -> Tensor:
-    """Mean of every square of size x size pixels.
+    """Mean pooling over squares of size x size pixels.
 
     Args:
         x: [N, C, H, W], height and width multiples of ``size``.
-        size: Edge of the squares.
+        size: Window and stride.
     """
     return _MeanPool.apply(x, size) if _use_onednn(x) else F.avg_pool2d(x, size)
 
 
 def avg_pool2d_gradient(g: Tensor, size: int) -> Tensor:
-    """Pass a gradient back through ``avg_pool2d``.
+    """Backpropagate through ``avg_pool2d``.
 
     Args:
-        g: Gradient of the result, [N, C, H, W].
-        size: As given to it.
+        g: Gradient with respect to the result, [N, C, H, W].
+        size: As for ``avg_pool2d``.
 
     Returns:
         [N, C, H * size, W * size].
@@ -546,11 +546,11 @@ def avg_pool2d_gradient(g: Tensor, size: int) -> Tensor:
 
 
 def upsample2d(x: Tensor, size: int = 2) -> Tensor:
-    """Repeat every pixel to a square of size x size.
+    """Nearest-neighbour upsampling: repeat every pixel to a square of size x size.
 
     Args:
         x: [N, C, H, W].
-        size: Edge of the squares.
+        size: Factor for height and width.
     """
     if _use_onednn(x):
         return _RepeatPixels.apply(x, size)
@@ -558,7 +558,7 @@ def upsample2d(x: Tensor, size: int = 2) -> Tensor:
 
 
 def fork(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return an image twice, for two branches of a network: their gradients are added in the order of memory.
+    """Return an image twice, for two branches of a network, so that their gradients are added in its memory layout.
 
     Args:
         x: [N, C, H, W].
@@ -577,7 +577,7 @@ class BatchNorm2D(nn.BatchNorm2D):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the normalised images; while training, the running statistics follow the batch's."""
+        """Return the normalised images; in training, update the running statistics."""
         if not self.training or self._use_global_stats or not _use_onednn(x, self.weight, self.bias):
             return super().forward(x)
         channels = x.shape[1]
@@ -591,7 +591,7 @@ class BatchNorm2D(nn.BatchNorm2D):
 
 
 def modulate(x: Tensor, scale: Tensor, offset: Tensor) -> Tensor:
-    """Scale and shift every channel of every image by its own numbers.
+    """Scale and shift each channel of each image separately.
 
     Args:
         x: [N, C, H, W].
@@ -607,7 +607,7 @@ def modulate(x: Tensor, scale: Tensor, offset: Tensor) -> Tensor:
 
 
 def pixel_norm(x: Tensor, epsilon: float) -> Tensor:
-    """Scale the features of every pixel to mean square 1.
+    """Normalise each pixel's feature vector to mean square 1.
 
     Args:
         x: [N, C] or [N, C, H, W].
@@ -631,9 +631,9 @@ class LayerNorm2D(nn.Layer):
     """Layer normalisation over channels, height and width, with a scale and an offset per channel.
 
     Args:
-        channels: Their number.
+        channels: Number of channels.
         epsilon: Added to the variance.
-        affine: False: scales stay 1 and offsets 0.
+        affine: Whether scales and offsets are learned; else they are 1 and 0.
 
     Examples:
         >>> import paddle
@@ -671,8 +671,8 @@ def layer_norm2d(x: Tensor, scale: Tensor, offset: Tensor, epsilon: float) -> tu
     """
     if _use_onednn(x, scale, offset):
         return _LayerNorm.apply(x, scale, offset, epsilon)
-    # Of elementary operations, for derivatives of any order, which flatten() has not. In rows: over several axes,
-    # Paddle's gradient of a mean and its broadcasting take several times as long.
+    # Elementary operations have derivatives of any order (flatten() has not). In rows, because Paddle's gradients of
+    # means and its broadcasting take several times as long over several axes.
     rows = x.reshape([x.shape[0], -1])
     mean = rows.mean(axis=[1], keepdim=True)
     centred = rows - mean
@@ -685,15 +685,15 @@ def layer_norm2d(x: Tensor, scale: Tensor, offset: Tensor, epsilon: float) -> tu
 def layer_norm2d_gradient(
     g: Tensor, x: Tensor, scale: Tensor, mean: Tensor, variance: Tensor, epsilon: float
 ) -> Tensor:
-    """Pass a gradient back through ``layer_norm2d``; differentiable with respect to gradient, images and scale.
+    """Backpropagate through ``layer_norm2d``; differentiable with respect to gradient, images and scale.
 
     Args:
-        g: Gradient of the result, [N, C, H, W].
+        g: Gradient with respect to the result, [N, C, H, W].
         x: The images.
         scale: [C, 1, 1].
-        mean: What ``layer_norm2d`` returned, [N].
-        variance: Likewise.
-        epsilon: As given to it.
+        mean: From ``layer_norm2d``, [N].
+        variance: From ``layer_norm2d``, [N].
+        epsilon: As for ``layer_norm2d``.
 
     Returns:
         [N, C, H, W].
@@ -779,7 +779,7 @@ class _Add(PyLayer):
 class _Fork(PyLayer):
     @staticmethod
     def forward(ctx, x):
-        # Views of their own: Paddle takes the same tensor for one changed in place.
+        # Separate views: Paddle treats a returned input as changed in place.
         return x.transpose([0, 1, 2, 3]), x.transpose([0, 1, 2, 3])
 
     @staticmethod
@@ -802,7 +802,7 @@ class _BatchNorm(PyLayer):
         return _keep_needed(gradients, needed)
 
 
-# Products with ones take the place of broadcasting and of sums, for which Paddle's kernels take ten times as long.
+# Products with ones replace broadcasting and sums, for which Paddle's kernels take ten times as long.
 
 
 class _Modulate(PyLayer):
@@ -865,9 +865,9 @@ class _LayerNorm(PyLayer):
 class _LayerNormGradient(PyLayer):
     r"""The pullback of a normalisation, $P(g) = r (g - \overline{g} - n \overline{g n})$ for $n = r (x - m)$.
 
-    It is linear and symmetric in g, so that its own gradient for u has the part P(u); by $\partial r/\partial x =
-    -r^2 n / D$ and $\partial\overline{g n}/\partial x = P(g)/D$ that of x is
-    $-r n \langle u, P(g)\rangle/D - r (\overline{u n} P(g) + \overline{g n} P(u))$.
+    It is linear and symmetric in g, so its own pullback of u is P(u) with respect to g. With $\partial r/\partial x =
+    -r^2 n / D$ and $\partial\overline{g n}/\partial x = P(g)/D$, it is
+    $-r n \langle u, P(g)\rangle/D - r (\overline{u n} P(g) + \overline{g n} P(u))$ with respect to x.
     """
 
     @staticmethod
@@ -902,12 +902,12 @@ class _LayerNormGradient(PyLayer):
 
 
 def _pixels(x: Tensor) -> Tensor:
-    """Return an image's pixels, [N, H * W, C], of the same memory."""
+    """Return an image's pixels, [N, H * W, C], as a view."""
     return onednn.to_channels_last(x).transpose([0, 2, 3, 1]).flatten(1, 2)
 
 
 def _features(x: Tensor) -> Tensor:
-    """Return the features of every pixel, [N * H * W, C], or of every sample, of the same memory."""
+    """Return the features of every pixel, [N * H * W, C], or of every sample, as a view."""
     return _pixels(x).flatten(0, 1) if len(x.shape) == 4 else x
 
 
@@ -916,6 +916,6 @@ def _reshape_features(features: Tensor, shape: Sequence[int]) -> Tensor:
 
 
 def _image(pixels: Tensor, shape: Sequence[int]) -> Tensor:
-    """Return pixels, in any dense shape, as an image of a shape [N, C, H, W]."""
+    """Return pixels, in any dense shape, as an image [N, C, H, W]."""
     n, c, h, w = shape
     return pixels.reshape([n, h, w, c]).transpose([0, 3, 1, 2])
