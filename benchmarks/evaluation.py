@@ -96,7 +96,7 @@ def _samples_per_second(name: str, data: DataSets, options: Namespace) -> float:
     cfg = configuration(workload, data, asked(workload, options))
     solver = build_solver(workload, cfg)
     count = 4 if options.small else 5 * cfg.EVAL.batch_size
-    inputs = latent.fixed(solver.generator, count, cfg.seed)
+    inputs = latent.sample_fixed(solver.generator, count, cfg.seed)
     return _rate(lambda: solver.predict(inputs, batch_size=cfg.EVAL.batch_size, return_numpy=True), count)
 
 

@@ -80,7 +80,7 @@ def explain_errors(function: Callable) -> Callable:
     @functools.wraps(function)
     def command(*args, **kwargs):
         try:
-            with _hydra_raises(), memory.explained("while setting up", memory.SETTING_UP):
+            with _hydra_raises(), memory.explain_out_of_memory("while setting up", memory.SETTING_UP):
                 return function(*args, **kwargs)
         except HydraException as error:
             message = _explain_composition(error)

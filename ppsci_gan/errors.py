@@ -1,8 +1,8 @@
-"""The errors whose message is all that a user needs."""
+"""Errors whose message tells users all they need."""
 
 
 class TrainingError(RuntimeError):
-    """A training that cannot come to anything any more; the message says what to go on from.
+    """Training has failed beyond recovery; the message says where to resume.
 
     Examples:
         >>> from ppsci_gan.errors import TrainingError
@@ -16,8 +16,7 @@ class TrainingError(RuntimeError):
 class InputError(ValueError):
     """Something the user gave (a file, a key, a value) cannot be used.
 
-    The message is all that the command line shows, so it names the file, key or value
-    and says what to do about it.
+    The command line shows only the message, so it names the file, key or value and the remedy.
 
     Examples:
         >>> from ppsci_gan.errors import InputError

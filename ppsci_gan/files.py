@@ -1,4 +1,4 @@
-"""Finding files, and writing them whole or not at all."""
+"""Find files, and write them whole or not at all."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 @contextmanager
 def atomic(path: str | os.PathLike) -> Iterator[Path]:
-    """Give a temporary path beside the target, which becomes the target only if the block succeeds.
+    """Yield a temporary path, which replaces the target only if the block succeeds.
 
     Args:
-        path: The file to write; its folder is made.
+        path: File to write; its folder is created.
 
     Examples:
         >>> import tempfile
@@ -31,7 +31,7 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{os.getpid()}.{target.name}")  # the suffix stays: libraries go by it
+    temporary = target.with_name(f".{os.getpid()}.{target.name}")  # keeps the suffix: libraries choose the format by it
     try:
         yield temporary
         os.replace(temporary, target)
@@ -39,25 +39,25 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def cache(kind: str) -> Path:
-    """Return the folder for what can be fetched or computed again, where the system keeps such files.
+def cache_folder(kind: str) -> Path:
+    """Return the user's cache folder for files that can be downloaded or computed again.
 
-    That is below an absolute ``$XDG_CACHE_HOME`` or ``~/.cache`` on Linux, ``~/Library/Caches`` on macOS and
+    It is below an absolute ``$XDG_CACHE_HOME`` or ``~/.cache`` on Linux, ``~/Library/Caches`` on macOS and
     ``%LOCALAPPDATA%`` on Windows.
 
     Args:
-        kind: Such as ``weights``.
+        kind: Name of the sub-folder, such as ``weights``.
 
     Examples:
-        >>> from ppsci_gan.files import cache
-        >>> cache("weights").name
+        >>> from ppsci_gan.files import cache_folder
+        >>> cache_folder("weights").name
         'weights'
     """
     return platformdirs.user_cache_path("ppsci_gan", appauthor=False) / kind
 
 
 def locate(path: str | os.PathLike) -> Path:
-    """Return a path as the user means it: from the current folder, or else from the repository's root.
+    """Return a path relative to the current folder or, if it exists only there, to the repository's root.
 
     Args:
         path: Absolute or relative; ``~`` is the home folder.

@@ -1,8 +1,8 @@
-"""Pickle files that hold numbers, not programs: numeric arrays and plain containers are read, all else is refused.
+"""Read pickles of numeric arrays and plain containers; refuse everything else.
 
 A pickle is a program for a small stack machine, and ``pickle.load`` runs it: it may call any function of any module.
-The data sets and weights that this suite reads call eleven, which are listed below. numpy's own share of them trusts
-what it is given (a forged dtype makes it follow arbitrary pointers), so that each has a stand-in that checks.
+The data sets and weights that this suite reads call eleven, listed below. NumPy's among them trust their arguments (a
+forged dtype makes NumPy follow arbitrary pointers), so each has a stand-in that checks them.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ _PIECE = 1 << 20  # bytes
 
 
 class _Refused(Exception):
-    """The pickle asks for something that numbers and containers do not need."""
+    """The pickle asks for more than numbers and containers need."""
 
 
 def load(file: BinaryIO, name: str) -> Any:
-    """Read a pickle of numeric arrays, numbers, text and plain containers; nothing that it contains is run.
+    """Read a pickle of numeric arrays, numbers, text and plain containers, without running code that it names.
 
-    Files of Python 2 and 3 in protocols 0 to 5 are read. Byte strings stay ``bytes``, so that CIFAR-10's keys are
-    ``b"data"`` and ``b"labels"``. State dicts that ``paddle.save`` wrote come out as from
-    ``paddle.load(path, return_numpy=True)``: tensors are arrays, big parameters are whole, the table of tensor names
-    is left out.
+    Supports files of Python 2 and 3 in protocols 0 to 5. Byte strings stay ``bytes``, so that CIFAR-10's keys are
+    ``b"data"`` and ``b"labels"``. State dicts from ``paddle.save`` are returned as by
+    ``paddle.load(path, return_numpy=True)``: tensors as arrays, big parameters reassembled, without the table of tensor
+    names.
 
     Args:
-        file: The open file, binary.
-        name: Its name in error messages.
+        file: Open binary file.
+        name: Name of the file in error messages.
 
     Returns:
         The object.
 
     Raises:
-        InputError: The file is truncated or no pickle, or it refers to a class or function that is not allowed.
+        InputError: The file is truncated or not a pickle, or it refers to a class or function that is not allowed.
 
     Examples:
         >>> import io
@@ -58,16 +58,16 @@ def load(file: BinaryIO, name: str) -> Any:
         ppsci_gan.errors.InputError: hostile.pkl: refused, it asks for builtins.print. Only numeric arrays, numbers, \
 text and plain containers are read, because anything else could run code; get the file from where it was published.
     """
-    with explained(name):
+    with explain_errors(name):
         return _as_paddle_loads(Unpickler(Pieces(file), encoding="bytes").load())
 
 
 @contextmanager
-def explained(name: str) -> Iterator[None]:
-    """Let whatever goes wrong while a pickle is read be one error that names the file.
+def explain_errors(name: str) -> Iterator[None]:
+    """Turn any error while reading a pickle into an InputError that names the file.
 
     Args:
-        name: Of the file.
+        name: Name of the file.
 
     Raises:
         InputError: The block failed.
@@ -94,12 +94,12 @@ def _encode(text: str, codec: str) -> bytes:
 
 
 def _empty_bytes() -> bytes:
-    """Stand-in for ``bytes``, which protocols 0 to 2 call without arguments: ``bytes(10**12)`` would eat the memory."""
+    """Stand-in for ``bytes``, which protocols 0 to 2 call without arguments: ``bytes(10**12)`` exhausts memory."""
     return b""
 
 
 def _tensor(pair: tuple[str, np.ndarray]) -> np.ndarray:
-    """Stand-in for ``tuple``, which no plain tuple needs: paddle.save writes a tensor as tuple((name, array))."""
+    """Stand-in for ``tuple``, which is called only for tensors: paddle.save writes them as tuple((name, array))."""
     if not (isinstance(pair, tuple) and [type(item) for item in pair] == [str, np.ndarray]):
         raise _Refused("builtins.tuple of something else than a tensor's name and array")
     return pair[1]
@@ -109,14 +109,14 @@ _NDARRAY = object()  # numpy.ndarray occurs only as the first argument of _recon
 
 
 def _reconstruct(cls: object, *_) -> np.ndarray:
-    """An empty array; its state follows."""
+    """Return an empty array; its state follows."""
     if cls is not _NDARRAY:
         raise _Refused("an array of another class than numpy.ndarray")
     return np.empty(0, np.uint8)
 
 
 def _dtype(spec: str | bytes, *_) -> np.dtype:
-    """A numeric dtype, in a copy of its own, because its byte order follows as its state."""
+    """Return a numeric dtype, as a copy because its state, the byte order, is set later."""
     dtype = np.dtype(spec if isinstance(spec, str) else spec.decode("ascii"), False, True)
     if dtype.kind not in "biufc":
         raise _Refused(f"arrays of dtype {dtype}")
@@ -128,7 +128,7 @@ def _scalar(dtype: np.dtype, data: bytes) -> np.generic:
 
 
 def _frombuffer(data: bytes | bytearray, dtype: np.dtype, shape: tuple[int, ...], order: str) -> np.ndarray:
-    """How numpy writes arrays in protocol 5."""
+    """Return an array as NumPy writes it in protocol 5."""
     return np.frombuffer(data, dtype).reshape(shape, order=order)
 
 
@@ -153,23 +153,23 @@ _RENAMED = {
 
 
 class Unpickler(pickle._Unpickler):
-    """The standard library's unpickler in Python, because the one in C does not let BUILD be replaced.
+    """The standard library's pure-Python unpickler: the C version does not allow BUILD to be overridden.
 
-    BUILD sets attributes of any object, numpy's unchecked states included. Speed hardly differs: arrays are one
-    operation each.
+    BUILD sets attributes of any object, including NumPy's unchecked states. Speed hardly differs, because an array is
+    a single operation.
     """
 
     dispatch = dict(pickle._Unpickler.dispatch)
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return the stand-in of what a pickle asks for."""
+        """Return the stand-in for a class or function that a pickle names."""
         wanted = f"{_RENAMED.get(module, module)}.{name}"
         if wanted not in _ALLOWED:
             raise _Refused(wanted)
         return _ALLOWED[wanted]
 
     def load_build(self) -> None:
-        """Set the state of an array or a dtype, checked."""
+        """Check and set the state of an array or a dtype."""
         state = self.stack.pop()
         target = self.stack[-1]
         if isinstance(target, np.dtype):
@@ -188,7 +188,7 @@ class Unpickler(pickle._Unpickler):
     dispatch[pickle.BUILD[0]] = load_build
 
     def load_binunicode(self) -> None:
-        """Decode text piece by piece: Python 3 writes the bytes of an array as text in protocol 2."""
+        """Decode text piece by piece, because protocol 2 of Python 3 stores an array's bytes as text."""
         (size,) = struct.unpack("<I", self.read(4))
         pieces = (self.read(min(_PIECE, size - start)) for start in range(0, size, _PIECE))
         self.append("".join(codecs.iterdecode(pieces, "utf-8", "surrogatepass")))
@@ -196,7 +196,7 @@ class Unpickler(pickle._Unpickler):
     dispatch[pickle.BINUNICODE[0]] = load_binunicode
 
     def load_bytearray8(self) -> None:
-        """Read first: a damaged length must not reserve memory."""
+        """Read before allocating, so that a damaged length cannot reserve memory."""
         (size,) = struct.unpack("<Q", self.read(8))
         self.append(bytearray(self.read(size)))
 
@@ -204,17 +204,17 @@ class Unpickler(pickle._Unpickler):
 
 
 class Pieces:
-    """A file that is read piece by piece, however long the string asked for.
+    """File wrapper that reads long strings in pieces.
 
-    tarfile and gzip hold a string several times over while they read it, and a damaged length would reserve memory
-    for what the file does not contain.
+    tarfile and gzip hold several copies of a string while reading it, and a damaged length would reserve memory for
+    data that the file does not contain.
     """
 
     def __init__(self, file: BinaryIO):
         self.file = file
 
     def read(self, size: int) -> bytes:
-        """Return so many bytes, or fewer at the end."""
+        """Return ``size`` bytes, or fewer at the end of the file."""
         pieces = io.BytesIO()
         while piece := self.file.read(min(size - pieces.tell(), _PIECE)):
             pieces.write(piece)

@@ -1,7 +1,7 @@
 """Pictures: grids of images, samples over the critic's contours, curves.
 
-Figures are drawn without pyplot: the user's backend and open figures stay as they are. Every file is complete or
-absent: it is written beside its place, then moved there.
+Figures are drawn without pyplot, so the user's backend and open figures stay as they are. Files are written whole or
+not at all.
 """
 
 import io
@@ -25,20 +25,18 @@ from ppsci_gan.files import atomic
 Extent = tuple[float, float, float, float]
 Curve = tuple[np.ndarray, np.ndarray]
 
-SMALLEST_SHOWN = 64  # pixels: smaller images are enlarged in grids
+SMALLEST_SHOWN = 64  # pixels; grids enlarge smaller images
 
 _REAL_COLOUR = "#ff7f0e"
 _FAKE_COLOUR = "#0b3c5d"
 _DPI = 150
 _CRITIC_GRID = 128
-# Viridis mixed with white, for points to stand out; a transparent fill would show seams between its levels.
+# Viridis mixed with white, so that points stand out; a transparent fill would show seams between its levels.
 _CRITIC_COLOURS = ListedColormap(0.5 + 0.5 * np.array(colormaps["viridis"].colors), name="light_viridis")
 _COLOURS = (_FAKE_COLOUR, _REAL_COLOUR)
 _LINE_COLOURS = (_FAKE_COLOUR, _REAL_COLOUR, "#2ca02c", "#9467bd")
-# Fewer values than this are shown as points, too: one alone would be invisible.
-_MARKED_BELOW = 30
-# From this many values on, a curve gets a smoothed line over the raw one.
-_SMOOTHED_FROM = 100
+_MARKED_BELOW = 30  # values; shorter curves get markers, because a single value would be invisible
+_SMOOTHED_FROM = 100  # values; longer curves get a smoothed line over the raw one
 
 
 class _Margins(NamedTuple):
@@ -51,7 +49,7 @@ class _Margins(NamedTuple):
 
 
 def to_uint8(images: np.ndarray, low: float = -1.0, high: float = 1.0) -> np.ndarray:
-    """Scale real values to bytes: low becomes 0, high becomes 255, what lies outside is clipped.
+    """Scale real values to bytes: low becomes 0, high becomes 255, values beyond are clipped.
 
     Args:
         images: Values of any shape. NaN becomes 0.
@@ -101,7 +99,7 @@ def save_images(images: np.ndarray, directory: str, prefix: str = "") -> list[st
     Args:
         images: uint8 [N, C, H, W], C 1 or 3.
         directory: Folder to write to; it is created.
-        prefix: Beginning of each file's name.
+        prefix: Prefix of the file names.
 
     Returns:
         The N paths, in order.
@@ -122,17 +120,17 @@ def save_images(images: np.ndarray, directory: str, prefix: str = "") -> list[st
     return paths
 
 
-def enlarged(images: np.ndarray, edge: int) -> np.ndarray:
-    """Repeat the pixels of small images.
+def enlarge(images: np.ndarray, edge: int) -> np.ndarray:
+    """Enlarge small images by repeating pixels.
 
     Args:
         images: [N, C, H, W].
-        edge: Width that they reach, if whole repetitions lead there; larger ones stay as they are.
+        edge: Largest width after enlarging by an integer factor; wider images stay as they are.
 
     Examples:
         >>> import numpy as np
         >>> from ppsci_gan import plots
-        >>> plots.enlarged(np.zeros([3, 1, 4, 4], np.uint8), 64).shape
+        >>> plots.enlarge(np.zeros([3, 1, 4, 4], np.uint8), 64).shape
         (3, 1, 64, 64)
     """
     times = max(1, edge // images.shape[-1])
@@ -140,12 +138,12 @@ def enlarged(images: np.ndarray, edge: int) -> np.ndarray:
 
 
 def save_animation(images: np.ndarray, path: str, frames_per_second: int = 12) -> None:
-    """Save images as an animated GIF that starts again at its end.
+    """Save images as a looping GIF.
 
     Args:
         images: uint8 [N, C, H, W], C 1 or 3.
-        path: The file.
-        frames_per_second: Speed.
+        path: GIF file to write.
+        frames_per_second: Frame rate.
 
     Examples:
         >>> import numpy as np
@@ -162,12 +160,12 @@ def save_animation(images: np.ndarray, path: str, frames_per_second: int = 12) -
 
 
 def save_histograms(values: dict[str, np.ndarray], path: str, columns: int = 4) -> None:
-    """Draw histograms, those of ``<name>/real`` and ``<name>/fake`` over each other.
+    """Draw one histogram per panel, but ``<name>/real`` and ``<name>/fake`` in the same one.
 
     Args:
         values: Arrays by name.
-        path: The file.
-        columns: Of panels.
+        path: PNG file to write.
+        columns: Panels per row.
 
     Examples:
         >>> import numpy as np
@@ -178,12 +176,12 @@ def save_histograms(values: dict[str, np.ndarray], path: str, columns: int = 4) 
     for name, array in values.items():
         panel, _, kind = name.rpartition("/") if name.endswith(("/real", "/fake")) else (name, "", "")
         panels.setdefault(panel, {})[kind] = array[np.isfinite(array)]
-    figure, axes = _panels(len(panels), columns, (3, 2.2), _Margins(left=0.1, right=0.1, top=0.28, bottom=0.25))
+    figure, axes = _create_panels(len(panels), columns, (3, 2.2), _Margins(left=0.1, right=0.1, top=0.28, bottom=0.25))
     colours = {"real": _REAL_COLOUR, "fake": _FAKE_COLOUR, "": "tab:grey"}
     for axis, (panel, arrays) in zip(axes, panels.items()):
         edges = np.histogram_bin_edges(np.concatenate(list(arrays.values())), bins=60)
         for kind, array in arrays.items():
-            # One outline for all bins, which is drawn much sooner than a bar for each.
+            # One outline draws much faster than a bar per bin.
             axis.hist(array, edges, density=True, histtype="stepfilled", alpha=0.6, label=kind, color=colours[kind])
         axis.set_title(panel, fontsize=9, y=1)
         axis.tick_params(labelsize=7)
@@ -234,7 +232,7 @@ def save_contour_plot(
 
 
 def save_scatter(points: np.ndarray, path: str, extent: Extent | None = None) -> None:
-    """Draw points alone.
+    """Draw points.
 
     Args:
         points: Points [N, 2].
@@ -261,15 +259,15 @@ def save_curves(
     xlabel: str = "iteration",
     levels: dict[str, float] | None = None,
 ) -> None:
-    """Draw each curve in a panel of its own, or several that belong together; long ones are also shown smoothed.
+    """Draw panels of one or several curves each; long curves are also shown smoothed.
 
-    The axes are linear: the losses of a Wasserstein GAN are negative as often as not.
+    The axes are linear, because Wasserstein losses are often negative.
 
     Args:
         curves: Name of the panel -> (x [N], y [N]), or label -> (x [N], y [N]).
         path: PNG file to write.
-        xlabel: What x is.
-        levels: Name of the panel -> a value to draw across it, such as what real data score.
+        xlabel: Label of the x axes.
+        levels: Name of the panel -> value of a horizontal line, such as the score of real data.
 
     Raises:
         InputError: No curve, an x and a y of different lengths, or a path that cannot be written.
@@ -283,7 +281,9 @@ def save_curves(
     if not curves:
         raise InputError(f"there is no curve to draw in {path}: give at least one name with its x and y.")
     columns = min(len(curves), 2)
-    figure, panels = _panels(len(curves), columns, (5.5, 3.2), _Margins(left=0.8, right=0.15, top=0.4, bottom=0.55))
+    figure, panels = _create_panels(
+        len(curves), columns, (5.5, 3.2), _Margins(left=0.8, right=0.15, top=0.4, bottom=0.55)
+    )
     for axes, (name, curve) in zip(panels, curves.items()):
         labelled = curve if isinstance(curve, dict) else {"": curve}
         for (label, (x, y)), colour in zip(labelled.items(), itertools.cycle(_COLOURS)):
@@ -307,14 +307,14 @@ def save_spreads(
     ylabel: str = "",
     logarithmic: bool = False,
 ) -> None:
-    """Draw means with error bars of one standard deviation, several lines to a panel; all panels have one scale.
+    """Draw means with error bars of one standard deviation, several lines per panel, with a shared y axis.
 
     Args:
         panels: Name of the panel -> label of the line -> (x [N], y [repetitions, N]).
         path: PNG file to write.
-        xlabel: What x is.
-        ylabel: What y is, where the panels' names do not say it.
-        logarithmic: Whether x is drawn by its logarithm.
+        xlabel: Label of the x axes.
+        ylabel: Label of the y axis, unless the panels' names say it.
+        logarithmic: Whether the x axes are logarithmic.
 
     Raises:
         InputError: A path that cannot be written.
@@ -347,11 +347,12 @@ def save_spreads(
     _write_figure(figure, path)
 
 
-def _panels(number: int, columns: int, size: tuple[float, float], margins: _Margins) -> tuple[Figure, list[Axes]]:
-    """Return a figure and its panels, row by row, each of a size in inches with its margins.
+def _create_panels(
+    number: int, columns: int, size: tuple[float, float], margins: _Margins
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure and its panels, row by row, with panel size and margins in inches.
 
-    Matplotlib finds margins, and places for titles and labels that have none, by measuring every tick's label several
-    times, which takes longer than drawing them all.
+    Matplotlib's automatic layout measures every tick label several times, which takes longer than drawing.
     """
     rows = math.ceil(number / columns)
     width, height = size
@@ -368,10 +369,10 @@ def _panels(number: int, columns: int, size: tuple[float, float], margins: _Marg
 
 
 def _arrange(images: np.ndarray, columns: int, padding: int) -> np.ndarray:
-    """Images [N, C, H, W] side by side, as one image [rows * (H + padding) + padding, ..., C]."""
+    """Arrange images [N, C, H, W] in a grid, [rows * (H + padding) + padding, ..., C]."""
     number, channels, height, width = images.shape
     rows = math.ceil(number / columns)
-    # Each tile carries the lines on its left and above it.
+    # Each tile includes the lines to its left and above it.
     tiles = np.full([rows * columns, channels, height + padding, width + padding], 255, dtype=np.uint8)
     tiles[:number, :, padding:, padding:] = images
     tiles = tiles.reshape([rows, columns, channels, height + padding, width + padding])
@@ -391,7 +392,7 @@ def _draw_curve(axes, name: str, label: str, x: np.ndarray, y: np.ndarray, colou
 
 
 def _smooth(y: np.ndarray, window: int) -> np.ndarray:
-    """Centred running mean; at both ends over the part of the window that has values."""
+    """Return the centred running mean; at both ends, over the part of the window that has values."""
     kernel = np.ones(window)
     return np.convolve(y, kernel, mode="same") / np.convolve(np.ones(len(y)), kernel, mode="same")
 
@@ -416,7 +417,7 @@ def _plane_figure(extent: Extent, title: str | None = None):
 
 
 def _square_around(points: np.ndarray) -> Extent:
-    """Edges of a square that holds the finite points with a margin of a tenth on each side."""
+    """Return the edges of a square around the finite points, with a margin of a tenth on each side."""
     points = points[np.isfinite(points).all(axis=1)]
     if len(points) == 0:
         return -1.0, 1.0, -1.0, 1.0
@@ -450,7 +451,7 @@ def _write_figure(figure: Figure, path: str) -> None:
 
 
 def _write_image(image: np.ndarray, path: str) -> None:
-    """Image uint8 [H, W, C], C 1 or 3."""
+    """Write an image, uint8 [H, W, C], C 1 or 3."""
     content = io.BytesIO()
     Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(content, format="PNG")
     _write_png(content, path)

@@ -14,16 +14,16 @@ def test_the_cache_is_in_the_home_folder(monkeypatch, tmp_path, value):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     if value is not None:
         monkeypatch.setenv("XDG_CACHE_HOME", value)
-    assert files.cache("weights") == tmp_path / ".cache" / "ppsci_gan" / "weights"
+    assert files.cache_folder("weights") == tmp_path / ".cache" / "ppsci_gan" / "weights"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have other folders")
 def test_the_cache_is_where_the_user_wants_it(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert files.cache("features") == tmp_path / "ppsci_gan" / "features"
+    assert files.cache_folder("features") == tmp_path / "ppsci_gan" / "features"
 
 
 def test_asking_for_the_cache_makes_no_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "new"))
-    files.cache("weights")
+    files.cache_folder("weights")
     assert not list(tmp_path.iterdir())

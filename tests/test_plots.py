@@ -219,6 +219,6 @@ def test_animation_has_every_image_and_starts_again(tmp_path, channels):
 
 def test_enlarging_repeats_pixels_and_leaves_large_images():
     images = _random_images([2, 3, 4, 4])
-    large = plots.enlarged(images, 20)
+    large = plots.enlarge(images, 20)
     np.testing.assert_array_equal(large, np.kron(images, np.ones([1, 1, 5, 5], np.uint8)))
-    np.testing.assert_array_equal(plots.enlarged(large, 16), large)
+    np.testing.assert_array_equal(plots.enlarge(large, 16), large)

@@ -107,7 +107,7 @@ def draw_histograms(
     solver: AdversarialSolver, generator: DcganGenerator, critic: DcganDiscriminator, some: Images, epoch: int
 ):
     """Draw the critic's outputs on real and generated images, and what both players' layers give."""
-    inputs = latent.fixed(generator, len(some.data), solver.seed)
+    inputs = latent.sample_fixed(generator, len(some.data), solver.seed)
     inputs = {key: paddle.to_tensor(value) for key, value in inputs.items()}
     real = {"data": batches.to_floats(paddle.to_tensor(some.data))}
     if generator.label_num:

@@ -63,7 +63,7 @@ def evaluate_at(cfg: DictConfig, generator: PganGenerator, resolution: int, real
         generator,
         real,
         lambda: read_levels(cfg, generator, "test")[resolution],
-        finish=lambda samples: plots.enlarged(samples, resolution),
+        finish=lambda samples: plots.enlarge(samples, resolution),
     )
 
 
@@ -160,7 +160,7 @@ def train(cfg: DictConfig):
 def draw_growth(stages: list[str], finest: int, cfg: DictConfig):
     """Draw what the same latents became at the end of every stage, a row each."""
     generator = PganGenerator(**cfg.MODEL.gen_net)  # in single precision, whatever the training's
-    inputs = {key: paddle.to_tensor(value) for key, value in latent.fixed(generator, 10, cfg.seed).items()}
+    inputs = {key: paddle.to_tensor(value) for key, value in latent.sample_fixed(generator, 10, cfg.seed).items()}
     rows = []
     for stage in stages:
         path = osp.join(cfg.output_dir, "checkpoints", f"{stage}.safetensors")
@@ -168,7 +168,7 @@ def draw_growth(stages: list[str], finest: int, cfg: DictConfig):
             weights.load(generator, path, "MODEL.gen_net", "generator")
             with paddle.no_grad():
                 samples = generator(inputs)[generator.output_keys[0]].numpy()
-            rows.append(plots.enlarged(generator.to_images(samples), max(finest, 64)))
+            rows.append(plots.enlarge(generator.to_images(samples), max(finest, 64)))
     plots.save_image_grid(np.concatenate(rows), osp.join(cfg.output_dir, "growth.png"), columns=10)
 
 

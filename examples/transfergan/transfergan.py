@@ -50,7 +50,7 @@ def read(cfg: DictConfig, generator: WganGpCifar10Generator, split: str) -> Imag
     if cfg.DATA.classes is not None:
         found = target.select_classes(found, cfg.DATA.classes)
     if cfg.DATA.coloured:
-        found = target.coloured(found, cfg.seed)
+        found = target.colour_images(found, cfg.seed)
     images.check_fit(found, found.data[[0]].shape[1:], generator.label_num)
     return found
 
@@ -114,7 +114,7 @@ def train(cfg: DictConfig):
     # --8<-- [start:target]
     real = read(cfg, generator, "train")
     fit = build_fit(generator, real)
-    shown = target.some(real, cfg.DATA.num_images, cfg.seed)
+    shown = target.choose_images(real, cfg.DATA.num_images, cfg.seed)
     dataset = NamedArrayDataset({"data": fit(shown.data)}, {"labels": shown.labels} if generator.label_num else {})
 
     def to_floats(batch):
@@ -139,7 +139,7 @@ def train(cfg: DictConfig):
 
     # --8<-- [start:solver]
     # Compared with the whole target domain, of which the training sees DATA.num_images.
-    evaluation = GeneratorEvaluation(cfg, generator, real, lambda: read(cfg, generator, "test"), fit.back)
+    evaluation = GeneratorEvaluation(cfg, generator, real, lambda: read(cfg, generator, "test"), fit.invert)
     solver = AdversarialSolver(generator, phases, **evaluation.while_training(), cfg=cfg)
     if average and cfg.TRAIN.checkpoint_path is None:
         solver.ema_model.start_from(average)
@@ -159,10 +159,10 @@ def evaluate(cfg: DictConfig):
         return
     real = read(cfg, generator, "train")
     fit = build_fit(generator, real)
-    shown = target.some(real, cfg.DATA.num_images, cfg.seed)
+    shown = target.choose_images(real, cfg.DATA.num_images, cfg.seed)
     # A small set is soon known by heart: a generator that copies shows beside the images that it was trained on.
     known = shown._replace(data=fit(shown.data))
-    GeneratorEvaluation(cfg, generator, real, lambda: read(cfg, generator, "test"), fit.back).run(known)
+    GeneratorEvaluation(cfg, generator, real, lambda: read(cfg, generator, "test"), fit.invert).run(known)
 
 
 # --8<-- [end:evaluate]

@@ -38,7 +38,7 @@ CRITICS = {"resnet": WganGpCifar10Discriminator, "dcgan": WganGpCifar10DcganDisc
 
 
 def read(cfg: DictConfig, split: str) -> Images:
-    return images.data_set("cifar10", cfg.DATA.data_path, split)
+    return images.read_data_set("cifar10", cfg.DATA.data_path, split)
 
 
 def train(cfg: DictConfig):

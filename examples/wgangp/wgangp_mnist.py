@@ -31,7 +31,7 @@ from ppsci_gan.training.optimizers import adam
 
 
 def read(cfg: DictConfig, split: str) -> Images:
-    return images.data_set("mnist", cfg.DATA.data_path, split)
+    return images.read_data_set("mnist", cfg.DATA.data_path, split)
 
 
 def train(cfg: DictConfig):

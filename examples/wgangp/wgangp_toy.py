@@ -75,7 +75,7 @@ def build_validator(cfg: DictConfig, generator: WganGpToyGenerator, scores: Poin
         {
             "dataset": {
                 "name": "NamedArrayDataset",
-                "input": latent.fixed(generator, cfg.EVAL.num_samples, cfg.seed),
+                "input": latent.sample_fixed(generator, cfg.EVAL.num_samples, cfg.seed),
                 "label": {"real_data": real, "other_real_data": other},
             },
             "batch_size": cfg.EVAL.batch_size,

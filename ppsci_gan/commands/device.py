@@ -28,7 +28,7 @@ def report() -> list[str]:
         *(f"{name}={os.environ[name]}" for name in VARIABLES if os.environ.get(name)),
         "",
         f"On {paddle.device.get_device()}:",
-        *operators.table(),
+        *operators.tabulate_support(),
         "ok: has this kernel; ok*: right, but by other kernels or, on a plug-in, by the CPU; missing: fails",
         "",
         f"memory: {memory.total_mb() or 'Paddle does not tell how many'} MB, most used here {memory.peak_mb()} MB",

@@ -1,1 +1,1 @@
-"""Readers of data sets: files in, dicts of arrays out, images as uint8 and channel first."""
+"""Readers of data sets: files in, arrays out, images as uint8 and channels first."""

@@ -1,4 +1,4 @@
-"""Batches: in which order samples are seen, a pure function of seed and position, and how bytes become floats."""
+"""Shuffled batches, reproducible from seed and position, and conversion of image bytes to floats."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ from paddle import Tensor
 from ppsci_gan.devices import ranks
 
 
-def count_iterations(num_samples: int, samples_of_an_iteration: int) -> int:
-    """Return how many iterations show the whole data once, but for what is left of them at the end.
+def count_iterations(num_samples: int, samples_per_iteration: int) -> int:
+    """Return the number of full iterations in one pass over the data, at least 1.
 
     Args:
         num_samples: Size of the data set.
-        samples_of_an_iteration: Per rank.
+        samples_per_iteration: Samples per iteration and rank.
 
     Examples:
         >>> from ppsci_gan.data import batches
         >>> batches.count_iterations(50_000, 64)
         781
     """
-    return max(1, num_samples // (samples_of_an_iteration * ranks.count()))
+    return max(1, num_samples // (samples_per_iteration * ranks.count()))
 
 
 def to_floats(images: Tensor, dequantize: bool = False) -> Tensor:
-    """Return images in [-1, 1]; bytes until here, so that only a batch is ever held as floats.
+    """Convert bytes to floats in [-1, 1]; called per batch, so that the data set stays in bytes.
 
     Args:
         images: uint8 of any shape.
-        dequantize: Whether each grey level becomes an interval, so that a critic cannot tell real images by their gaps.
+        dequantize: Whether to add uniform noise of one grey level, so that a critic cannot tell real images by their
+            discrete levels.
 
     Examples:
         >>> import paddle
@@ -42,21 +43,21 @@ def to_floats(images: Tensor, dequantize: bool = False) -> Tensor:
 
 
 class ShuffledBatches:
-    """Endless batches of indices.
+    """Endless iterator over batches of indices.
 
-    Every pass over the data is a new permutation; ranks take different parts of the same one; what remains at the end
-    of a pass and is no whole batch of every rank is left out.
+    Each pass over the data uses a new permutation, of which each rank takes a different part. Samples that do not fill
+    a batch on every rank at the end of a pass are dropped.
 
     Args:
         num_samples: Size of the data set, at least ``batch_size * world_size``.
-        batch_size: Per rank.
-        seed: Of the permutations.
-        rank: Of this process.
+        batch_size: Batch size per rank.
+        seed: Seed of the permutations.
+        rank: Rank of this process.
         world_size: Number of processes.
 
     Attributes:
-        position: (number of the pass, samples of it that were used by all ranks). Another number of ranks, or another
-            batch size, can go on from there: it neither repeats nor skips a sample.
+        position: (index of the pass, number of its samples used by all ranks together). Training can resume from it
+            with another number of ranks or batch size without repeating or skipping a sample.
 
     Examples:
         >>> from ppsci_gan.data.batches import ShuffledBatches
@@ -71,7 +72,7 @@ class ShuffledBatches:
         self.num_samples, self.batch_size, self.seed = num_samples, batch_size, seed
         self.rank, self.world_size = rank, world_size
         self.position = (0, 0)
-        self._order: tuple[int, np.ndarray] | None = None  # of a pass
+        self._order: tuple[int, np.ndarray] | None = None  # pass and its permutation
 
     def __iter__(self) -> ShuffledBatches:
         return self

@@ -1,4 +1,4 @@
-"""Opening a data set by the name that it has in ``DATA.name``."""
+"""Open a data set by its name in ``DATA.name``."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def open_images(
         name: ``mnist``, ``cifar10``, ``faces`` (drawn) or ``pictures`` (prepared by ``ppsci_gan.data.prepare``).
         split: ``train`` or ``test``.
         data_path: Files of the data set, or the folder of prepared pictures; faces need none.
-        height: Of faces and pictures, in pixels; the others have their own.
+        height: Height of faces and pictures in pixels; other data sets have a fixed one.
         num_samples: Number of faces.
-        seed: Of the faces; those for testing have the next one.
+        seed: Seed of the faces; test faces use ``seed + 1``.
 
     Raises:
-        InputError: Files are missing or damaged, or pictures were not prepared in this height.
+        InputError: Files are missing or damaged, or pictures were not prepared at this height.
 
     Examples:
         >>> from ppsci_gan.data.catalogue import open_images
@@ -39,7 +39,7 @@ def open_images(
         (2, 3, 16, 16)
     """
     if name not in ("faces", "pictures"):
-        return images.data_set(name, data_path, split)
+        return images.read_data_set(name, data_path, split)
     levels = open_levels(name, split, data_path, heights=[height], num_samples=num_samples, seed=seed)
     if height not in levels:
         raise InputError(
@@ -64,16 +64,16 @@ def open_levels(
         name: As for ``open_images``.
         split: As for ``open_images``.
         data_path: As for ``open_images``.
-        heights: Of faces, which are drawn in any. Pictures have those that they were prepared in, other data sets their
-            own and its halves, down to 4.
+        heights: Heights at which to draw faces. Pictures come at all heights they were prepared at, other data sets at
+            their own and its halves, down to 4.
         num_samples: As for ``open_images``.
         seed: As for ``open_images``.
 
     Returns:
-        The images by height.
+        The images, keyed by height.
 
     Raises:
-        InputError: Files are missing or damaged, or images are no squares of 4, 8, 16, ... pixels.
+        InputError: Files are missing or damaged, or images are not squares of 4, 8, 16, ... pixels.
 
     Examples:
         >>> from ppsci_gan.data.catalogue import open_levels
@@ -81,20 +81,20 @@ def open_levels(
         [4, 8]
     """
     if name == "faces":
-        drawn = faces.factors(num_samples, seed + (split == "test"))
+        drawn = faces.draw_factors(num_samples, seed + (split == "test"))
         found = Images(f"drawn faces {split}", None, drawn["hair"])
         levels = {height: faces.Faces(drawn, height) for height in heights}
     elif name == "pictures":
         levels, labels = pyramid.read(data_path, split)
         found = Images(f"{data_path} {split}", None, labels)
     else:
-        found = images.data_set(name, data_path, split)
-        levels = pyramid.levels(found.data)
+        found = images.read_data_set(name, data_path, split)
+        levels = pyramid.build_levels(found.data)
     return {height: found._replace(data=level) for height, level in levels.items()}
 
 
 def is_available(name: str, data_path: str | None) -> bool:
-    """Whether a data set can be opened without further settings: faces always, others where a path is set.
+    """Whether a data set can be opened with these settings: faces always, others if a path is set.
 
     Args:
         name: As for ``open_images``.

@@ -27,8 +27,8 @@ SOURCE = (
 def read(path: str | Path | None, split: str = "train") -> dict[str, np.ndarray]:
     """Read one split of CIFAR-10.
 
-    One batch at a time is in memory besides the result, which takes 154 MB for the 50,000 training images. The order
-    is that of the batches' numbers, whatever the order in the archive.
+    Besides the result (154 MB for the 50,000 training images), only one batch at a time is in memory. Images come in
+    the order of the batch numbers, whatever their order in the archive.
 
     Args:
         path: cifar-10-python.tar.gz, or the folder cifar-10-batches-py or its parent.
@@ -47,14 +47,14 @@ def read(path: str | Path | None, split: str = "train") -> dict[str, np.ndarray]
         ((50000, 3, 32, 32), dtype('uint8'))
     """
     files.check_split(split, tuple(BATCHES))
-    with files.naming(SOURCE):
-        return _read(files.existing(path, SOURCE), BATCHES[split])
+    with files.append_source(SOURCE):
+        return _read(files.find_data(path, SOURCE), BATCHES[split])
 
 
 def _read(found: Path, names: list[str]) -> dict[str, np.ndarray]:
     images = labels = None
-    for name, batch in (_folder_batches if found.is_dir() else _tar_batches)(found, names):
-        pixels, classes = _checked(batch, f"{found}: {name}")
+    for name, batch in (_read_folder_batches if found.is_dir() else _read_tar_batches)(found, names):
+        pixels, classes = _check_batch(batch, f"{found}: {name}")
         if images is None:
             images = np.empty((len(names), len(pixels), 3, 32, 32), np.uint8)
             labels = np.empty((len(names), len(pixels)), np.int64)
@@ -62,11 +62,11 @@ def _read(found: Path, names: list[str]) -> dict[str, np.ndarray]:
             raise InputError(f"{found}: {name} holds {len(pixels)} images, another batch {images.shape[1]}.")
         images[names.index(name)] = pixels.reshape(-1, 3, 32, 32)
         labels[names.index(name)] = classes
-        del batch, pixels  # or they would stay in memory while the next batch is read
+        del batch, pixels  # frees them before the next batch is read
     return {"data": images.reshape(-1, 3, 32, 32), "labels": labels.reshape(-1)}
 
 
-def _folder_batches(folder: Path, names: list[str]) -> Iterator[tuple[str, Any]]:
+def _read_folder_batches(folder: Path, names: list[str]) -> Iterator[tuple[str, Any]]:
     """Yield name and content of each batch in a folder."""
     if (folder / FOLDER).is_dir():
         folder = folder / FOLDER
@@ -78,8 +78,8 @@ def _folder_batches(folder: Path, names: list[str]) -> Iterator[tuple[str, Any]]
             yield name, pickles.load(stream, str(folder / name))
 
 
-def _tar_batches(path: Path, names: list[str]) -> Iterator[tuple[str, Any]]:
-    """Yield name and content of each batch in the archive, which is decompressed once and no further than needed."""
+def _read_tar_batches(path: Path, names: list[str]) -> Iterator[tuple[str, Any]]:
+    """Yield name and content of each batch in the archive, decompressing it once and no further than needed."""
     files.compare_md5(path, MD5)
     missing = list(names)
     try:
@@ -96,8 +96,8 @@ def _tar_batches(path: Path, names: list[str]) -> Iterator[tuple[str, Any]]:
     raise InputError(f"{path}: lacks {', '.join(missing)}; it is truncated or another archive. {SOURCE}")
 
 
-def _checked(batch: Any, where: str) -> tuple[np.ndarray, np.ndarray]:
-    """Give the pixels, uint8 [N, 3072], and the labels, int64 [N], of a batch."""
+def _check_batch(batch: Any, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the pixels, uint8 [N, 3072], and the labels, int64 [N], of a batch."""
     if not isinstance(batch, dict) or not {b"data", b"labels"} <= set(batch):
         raise InputError(f"{where}: not a batch of CIFAR-10, which is a dict with the keys b'data' and b'labels'.")
     pixels = batch[b"data"]
@@ -105,4 +105,4 @@ def _checked(batch: Any, where: str) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(f"{where}: the images are a {type(pixels).__name__}, not an array.")
     if pixels.dtype != np.uint8 or pixels.ndim != 2 or pixels.shape[1] != 3072 or not len(pixels):
         raise InputError(f"{where}: the images are {pixels.dtype} {list(pixels.shape)}, not uint8 [N, 3072].")
-    return pixels, files.checked_labels(batch[b"labels"], len(pixels), where)
+    return pixels, files.check_labels(batch[b"labels"], len(pixels), where)

@@ -1,4 +1,4 @@
-"""Drawn faces: images with known factors, made from a seed, so that nothing has to be downloaded."""
+"""Faces drawn from a seed: images with known factors, without a download."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ HAIR = np.array([[20, 18, 16], [90, 56, 37], [184, 110, 50], [230, 200, 120], [1
 EYES = np.array([[60, 90, 160], [70, 120, 60], [80, 50, 30], [30, 30, 30]])
 PALETTES = {"skin": SKIN, "hair": HAIR, "eyes": EYES}
 SUPERSAMPLING = 4  # samples per pixel and direction, for smooth edges
-KEPT_BYTES = 2**28  # of drawn images
+KEPT_BYTES = 2**28  # largest cache of drawn images
 
 
-def factors(num_samples: int, seed: int) -> dict[str, np.ndarray]:
-    """Draw what makes the faces differ.
+def draw_factors(num_samples: int, seed: int) -> dict[str, np.ndarray]:
+    """Draw the factors of random faces.
 
     Args:
-        num_samples: How many faces.
+        num_samples: Number of faces N.
         seed: Any non-negative integer.
 
     Returns:
         ``skin``, ``hair`` and ``eyes``, indices of ``PALETTES``, int64 [N]; ``background``, RGB 0 to 255 [N, 3];
-        ``smile`` (-1 sad, 1 happy), ``mouth`` (how far open, 0 to 1), ``x`` and ``y`` (position), ``width`` (of the
-        head), ``long`` (length of the hair, 0 to 1), all float [N].
+        ``smile`` (-1 sad, 1 happy), ``mouth`` (opening, 0 to 1), ``x`` and ``y`` (position), ``width`` (of the head),
+        ``long`` (length of the hair, 0 to 1), all float [N].
 
     Examples:
         >>> from ppsci_gan.data import faces
-        >>> sorted(faces.factors(3, seed=0))
+        >>> sorted(faces.draw_factors(3, seed=0))
         ['background', 'eyes', 'hair', 'long', 'mouth', 'skin', 'smile', 'width', 'x', 'y']
     """
     rng = np.random.default_rng(seed)
@@ -44,29 +44,29 @@ def factors(num_samples: int, seed: int) -> dict[str, np.ndarray]:
 
 
 class Faces:
-    """Faces that are drawn when they are first asked for: an array of images.
+    """Array-like images of faces, drawn on access.
 
-    Up to ``KEPT_BYTES`` they are kept then; of more, only the factors are in memory.
+    Up to ``KEPT_BYTES``, drawn faces are cached; beyond that only the factors are in memory.
 
     Args:
-        given: As ``factors`` returns them.
-        resolution: Edge in pixels.
+        factors: Result of ``draw_factors``.
+        resolution: Height and width in pixels.
 
     Examples:
         >>> from ppsci_gan.data import faces
-        >>> drawn = faces.Faces(faces.factors(200_000, seed=0), 16)
+        >>> drawn = faces.Faces(faces.draw_factors(200_000, seed=0), 16)
         >>> len(drawn), drawn[[3, 199_999]].shape
         (200000, (2, 3, 16, 16))
     """
 
-    def __init__(self, given: dict[str, np.ndarray], resolution: int):
-        self.given, self.resolution = given, resolution
+    def __init__(self, factors: dict[str, np.ndarray], resolution: int):
+        self.factors, self.resolution = factors, resolution
         count, size = len(self), 3 * resolution**2
         self.kept = np.empty([count, 3, resolution, resolution], np.uint8) if count * size <= KEPT_BYTES else None
         self.is_drawn = np.zeros(count, bool)
 
     def __len__(self) -> int:
-        return len(self.given["skin"])
+        return len(self.factors["skin"])
 
     def __getitem__(self, indices) -> np.ndarray:
         """Return uint8 [N, 3, resolution, resolution]."""
@@ -78,48 +78,48 @@ class Faces:
         return self.kept[indices]
 
     def _draw(self, indices) -> np.ndarray:
-        return draw({name: value[indices] for name, value in self.given.items()}, self.resolution)
+        return draw({name: value[indices] for name, value in self.factors.items()}, self.resolution)
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
-        """Draw all of them."""
+        """Draw all faces."""
         return self[:] if dtype is None else self[:].astype(dtype)
 
 
-def draw(given: dict[str, np.ndarray], resolution: int, batch_size: int = 256) -> np.ndarray:
-    """Draw faces of given factors.
+def draw(factors: dict[str, np.ndarray], resolution: int, batch_size: int = 256) -> np.ndarray:
+    """Draw faces from their factors.
 
     Args:
-        given: As ``factors`` returns them.
-        resolution: Edge in pixels.
-        batch_size: Faces at a time.
+        factors: Result of ``draw_factors``.
+        resolution: Height and width in pixels.
+        batch_size: Faces drawn at a time.
 
     Returns:
         uint8 [N, 3, resolution, resolution].
 
     Examples:
         >>> from ppsci_gan.data import faces
-        >>> faces.draw(faces.factors(3, seed=0), 16).shape
+        >>> faces.draw(faces.draw_factors(3, seed=0), 16).shape
         (3, 3, 16, 16)
     """
-    count = len(given["skin"])
+    count = len(factors["skin"])
     images = np.empty([count, 3, resolution, resolution], np.uint8)
     for start in range(0, count, batch_size):
-        part = {name: value[start : start + batch_size] for name, value in given.items()}
-        images[start : start + batch_size] = _smoothed(*_paint(part, resolution * SUPERSAMPLING))
+        part = {name: value[start : start + batch_size] for name, value in factors.items()}
+        images[start : start + batch_size] = _average_samples(*_paint(part, resolution * SUPERSAMPLING))
     return images
 
 
-def _paint(of: dict[str, np.ndarray], size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Lay shapes over each other; return which one each sample shows, uint8 [N, size, size], and their colours."""
+def _paint(factors: dict[str, np.ndarray], size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Overlay shapes; return the visible shape of each sample, uint8 [N, size, size], and the shapes' colours."""
     axis = np.linspace(-1, 1, size, dtype=np.float32)
-    values = {name: value.astype(np.float32)[:, None] for name, value in of.items() if value.ndim == 1}
+    values = {name: value.astype(np.float32)[:, None] for name, value in factors.items() if value.ndim == 1}
     x, y = axis - values["x"], axis - values["y"]  # [N, size] each
     shown = np.zeros([len(x), size, size], np.uint8)
-    hair, skin = HAIR[of["hair"]], SKIN[of["skin"]]
-    colours = [of["background"]]
+    hair, skin = HAIR[factors["hair"]], SKIN[factors["skin"]]
+    colours = [factors["background"]]
 
     def fill(colour, columns, rows, inside) -> None:
-        """Show a colour where ``inside(x, y)``, within columns and rows of which faces may have any there."""
+        """Fill ``inside(x, y)`` with a colour, evaluated only in rows and columns that the shape may reach."""
         across, down = (np.flatnonzero(part.any(axis=0)) for part in (columns, rows))
         if len(across) and len(down):  # a small shape may fall between samples
             window = (slice(None), slice(down[0], down[-1] + 1), slice(across[0], across[-1] + 1))
@@ -140,7 +140,7 @@ def _paint(of: dict[str, np.ndarray], size: int) -> tuple[np.ndarray, np.ndarray
     ellipse(hair, 0, 0, wide, 0.7, also=lambda x, y: y < -0.42 + 0.1 * np.cos(4 * x))
     for side in (-0.24, 0.24):
         ellipse([250, 250, 250], side, -0.1, 0.12, 0.08)
-        ellipse(EYES[of["eyes"]], side, -0.1, 0.06, 0.07)
+        ellipse(EYES[factors["eyes"]], side, -0.1, 0.06, 0.07)
     ellipse(skin * 0.8, 0, 0.12, 0.05, 0.1)  # nose
     smile, thick = _column(values["smile"]), _column(0.035 + 0.06 * values["mouth"])
 
@@ -151,8 +151,8 @@ def _paint(of: dict[str, np.ndarray], size: int) -> tuple[np.ndarray, np.ndarray
     return shown, np.stack(colours, axis=1)
 
 
-def _smoothed(shown: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    """Return uint8 [N, 3, R, R]: of every pixel the mean colour of its samples."""
+def _average_samples(shown: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    """Return the mean colour of each pixel's samples, uint8 [N, 3, R, R]."""
     count, size = shown.shape[:2]
     resolution = size // SUPERSAMPLING
     samples = shown.reshape([count, resolution, SUPERSAMPLING, resolution, SUPERSAMPLING])
@@ -163,5 +163,5 @@ def _smoothed(shown: np.ndarray, colours: np.ndarray) -> np.ndarray:
 
 
 def _column(value: np.ndarray | float) -> np.ndarray | float:
-    """Make a value per face fit an array per face, row and column."""
+    """Let a value per face broadcast over rows and columns."""
     return value[:, :, None] if isinstance(value, np.ndarray) else value

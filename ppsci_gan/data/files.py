@@ -1,4 +1,4 @@
-"""What the readers of files share: the path, the checksum, the labels."""
+"""Checks shared by the data readers: path, checksum, labels."""
 
 from __future__ import annotations
 
@@ -16,22 +16,19 @@ import numpy as np
 from ppsci_gan.errors import InputError
 
 
-def existing(path: str | Path | None, source: str) -> Path:
-    """Check that a data set is there.
+def find_data(path: str | Path | None, source: str) -> Path:
+    """Return the path of a data set, checked to exist and to be readable.
 
     Args:
-        path: The value of ``DATA.data_path``: a file or a folder. ``~`` is the home directory.
-        source: Which files belong there and where to get them, for the error.
-
-    Returns:
-        The path.
+        path: ``DATA.data_path``: a file or a folder. ``~`` is the home directory.
+        source: The expected files and where to get them, for the error.
 
     Raises:
-        InputError: The path is not set or nothing is there.
+        InputError: The path is not set, does not exist or is not readable.
 
     Examples:
         >>> from ppsci_gan.data import files
-        >>> files.existing("no/such/file", "Get it from https://example.org.")
+        >>> files.find_data("no/such/file", "Get it from https://example.org.")
         Traceback (most recent call last):
             ...
         ppsci_gan.errors.InputError: DATA.data_path=no/such/file: no such file or folder. Get it from \
@@ -48,14 +45,14 @@ https://example.org.
 
 
 @contextmanager
-def naming(source: str) -> Iterator[None]:
-    """Let every error about a data set's files say which files belong there and where to get them.
+def append_source(source: str) -> Iterator[None]:
+    """Append the expected files and their source to every InputError of the block.
 
     Args:
-        source: As for ``existing``.
+        source: As for ``find_data``.
 
     Raises:
-        InputError: The block's, with the source.
+        InputError: The error of the block, with the source.
     """
     try:
         yield
@@ -66,23 +63,23 @@ def naming(source: str) -> Iterator[None]:
 
 
 def check_split(split: str, allowed: Sequence[str]) -> None:
-    """Raise an InputError unless the split is one of those that the files hold."""
+    """Raise an InputError unless the split is one of those allowed."""
     if split not in allowed:
         raise InputError(f"The split {split!r} is not one of {', '.join(allowed)}.")
 
 
 def compare_md5(path: Path, published: str) -> None:
-    """Warn when a file is not the published one, which may be meant: its contents are checked anyway."""
+    """Warn if a file is not the published one. This may be intended, and its contents are checked anyway."""
     digest = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as stream:
         while chunk := stream.read(1 << 20):
             digest.update(chunk)
     if digest.hexdigest() != published:
-        # PaddleScience's logger, by its name: importing ppsci would take seconds and load much that reading needs not.
+        # PaddleScience's logger by name: importing ppsci would take seconds.
         logging.getLogger("ppsci").warning(f"{path}: its md5 is {digest.hexdigest()}, the published file's {published}")
 
 
-def checked_labels(labels: Any, num_images: int, where: str) -> np.ndarray:
+def check_labels(labels: Any, num_images: int, where: str) -> np.ndarray:
     """Check the labels of a data set of ten classes.
 
     Args:
@@ -94,11 +91,11 @@ def checked_labels(labels: Any, num_images: int, where: str) -> np.ndarray:
         int64 [N].
 
     Raises:
-        InputError: Another shape, type, number or range.
+        InputError: Wrong shape, type, number or range.
 
     Examples:
         >>> from ppsci_gan.data import files
-        >>> files.checked_labels([7, 2], 2, "test_batch")
+        >>> files.check_labels([7, 2], 2, "test_batch")
         array([7, 2])
     """
     try:

@@ -21,7 +21,7 @@ DATA_SETS = {"mnist": mnist.read, "cifar10": cifar10.read}
 
 
 class Images(NamedTuple):
-    """Images and what they are called in a protocol.
+    """Images with the name that protocols report.
 
     Attributes:
         name: Such as ``CIFAR-10 train``.
@@ -39,8 +39,8 @@ def read(source: str) -> Images:
 
     Args:
         source: ``mnist:PATH`` or ``cifar10:PATH`` for the training images of these data sets, ``mnist-test:PATH`` or
-            ``cifar10-test:PATH`` for their test images, PATH as ``DATA.data_path`` of the examples; otherwise a folder
-            of pictures or an ``.npz`` file.
+            ``cifar10-test:PATH`` for their test images, with PATH as in ``DATA.data_path``; otherwise a folder of
+            pictures or an ``.npz`` file.
 
     Raises:
         InputError: The source cannot be read, or holds something else; the message names the file.
@@ -53,7 +53,7 @@ def read(source: str) -> Images:
     kind, colon, path = source.partition(":")
     name = kind.removesuffix("-test")
     if colon and name in DATA_SETS:
-        return data_set(name, path, "test" if kind.endswith("-test") else "train")
+        return read_data_set(name, path, "test" if kind.endswith("-test") else "train")
     path = Path(source).expanduser()
     if path.is_dir():
         return Images(source, read_folder(path))
@@ -64,7 +64,7 @@ def read(source: str) -> Images:
     )
 
 
-def data_set(name: str, path: str | None, split: str) -> Images:
+def read_data_set(name: str, path: str | None, split: str) -> Images:
     """Read one split of a data set.
 
     Args:
@@ -77,7 +77,7 @@ def data_set(name: str, path: str | None, split: str) -> Images:
 
     Examples:
         >>> from ppsci_gan.data import images
-        >>> images.data_set("mnist", "data/mnist.pkl.gz", "test").data.shape  # doctest: +SKIP
+        >>> images.read_data_set("mnist", "data/mnist.pkl.gz", "test").data.shape  # doctest: +SKIP
         (10000, 1, 28, 28)
     """
     content = DATA_SETS[name](path, split)
@@ -85,15 +85,15 @@ def data_set(name: str, path: str | None, split: str) -> Images:
 
 
 def check_fit(found: Images, image_shape: tuple[int, int, int], label_num: int = 0) -> None:
-    """Refuse images that a network cannot take or make.
+    """Check that images have the network's shape and classes.
 
     Args:
         found: The images.
-        image_shape: (C, H, W) of the network's.
-        label_num: Number of classes of a conditional network, 0 of any other.
+        image_shape: (C, H, W) of the network.
+        label_num: Number of classes of a conditional network, otherwise 0.
 
     Raises:
-        InputError: They have another shape, or classes that the network does not have.
+        InputError: The images have another shape, or classes that the network lacks.
 
     Examples:
         >>> import numpy as np
@@ -118,13 +118,13 @@ def read_folder(folder: Path) -> np.ndarray:
     """Read all pictures below a folder, in the order of their paths.
 
     Args:
-        folder: With ``.png``, ``.jpg``, ``.bmp`` or ``.webp`` files, also in sub-folders; other files are left alone.
+        folder: Folder of ``.png``, ``.jpg``, ``.bmp`` or ``.webp`` files, searched recursively; others are ignored.
 
     Returns:
-        uint8 [N, C, H, W], C 1 where every picture is grey.
+        uint8 [N, C, H, W], C 1 or 3.
 
     Raises:
-        InputError: There is none, one cannot be read, or sizes differ; the message names the picture.
+        InputError: No picture, an unreadable one, or different shapes; the message names the picture.
     """
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not paths:
@@ -136,25 +136,25 @@ def read_folder(folder: Path) -> np.ndarray:
         for index, image in enumerate(tqdm(decoded, "reading pictures", len(paths), unit="img", leave=False, delay=2)):
             if image.shape != first.shape:
                 raise InputError(
-                    f"{paths[index]}: its shape is {_size(image)}, that of {paths[0].name} {_size(first)}. "
-                    "Scores compare images of one size: resize them first, all in the same way."
+                    f"{paths[index]}: its shape is {_format_size(image)}, that of {paths[0].name} "
+                    f"{_format_size(first)}. Scores compare images of one size: resize them first, all in the same way."
                 )
             images[index] = image
     return images
 
 
 def read_npz(path: Path) -> np.ndarray:
-    """Read images from an ``.npz`` file; nothing that it contains is run.
+    """Read images from an ``.npz`` file, without running pickled code.
 
     Args:
-        path: Holds an array named ``images`` or ``arr_0``, or only one: uint8 [N, C, H, W] or [N, H, W, C], C 1 or 3,
-            or [N, H, W].
+        path: File with an array named ``images`` or ``arr_0``, or a single one: uint8 [N, C, H, W] or [N, H, W, C],
+            C 1 or 3, or [N, H, W].
 
     Returns:
         uint8 [N, C, H, W].
 
     Raises:
-        InputError: The file is damaged, or its array is something else.
+        InputError: The file is damaged, or its array has another type or shape.
     """
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as content:
@@ -169,7 +169,7 @@ def read_npz(path: Path) -> np.ndarray:
 
 
 def as_images(array: np.ndarray, where: str) -> np.ndarray:
-    """Bring an array of images into this suite's layout.
+    """Convert an array of images to this suite's layout.
 
     Args:
         array: uint8 [N, C, H, W] or [N, H, W, C], C 1 or 3, or [N, H, W].
@@ -193,8 +193,8 @@ def as_images(array: np.ndarray, where: str) -> np.ndarray:
             finite = np.isfinite(array).all()
             spread = f" from {array.min():g} to {array.max():g}" if finite else " with NaN or infinity"
         raise InputError(
-            f"{where}: the images are {array.dtype}{spread}; scores are of uint8 from 0 to 255, as in "
-            "pictures. Scale, round and convert them first."
+            f"{where}: the images are {array.dtype}{spread}; scores need uint8 from 0 to 255. "
+            "Scale, round and convert them first."
         )
     if array.ndim == 3:
         array = array[:, None]
@@ -206,7 +206,7 @@ def as_images(array: np.ndarray, where: str) -> np.ndarray:
 
 
 def _decode(path: Path) -> np.ndarray:
-    """Picture as uint8 [C, H, W]."""
+    """Return a picture as uint8 [C, H, W]."""
     try:
         with Image.open(path) as picture:
             if picture.mode not in ("L", "1", "P", "RGB"):
@@ -219,6 +219,6 @@ def _decode(path: Path) -> np.ndarray:
     return pixels[None] if pixels.ndim == 2 else pixels.transpose([2, 0, 1])
 
 
-def _size(image: np.ndarray) -> str:
+def _format_size(image: np.ndarray) -> str:
     channels, height, width = image.shape
     return f"{height} x {width} with {channels} channel{'s' * (channels > 1)}"

@@ -52,8 +52,8 @@ def read(path: str | Path | None, split: str = "train") -> dict[str, np.ndarray]
         >>> images.shape, images.dtype  # doctest: +SKIP
         ((50000, 1, 28, 28), dtype('uint8'))
     """
-    with files.naming(SOURCE):
-        found = files.existing(path, SOURCE)
+    with files.append_source(SOURCE):
+        found = files.find_data(path, SOURCE)
         pixels, labels = _read_idx(found, split) if found.is_dir() else _read_pickle(found, split)
     return {"data": pixels.reshape(-1, 1, 28, 28), "labels": labels}
 
@@ -66,38 +66,38 @@ def _read_pickle(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(f"{path}: not three pairs (images, labels) for train, valid and test. {SOURCE}")
     values, labels = content[PICKLE_SPLITS.index(split)]
     where = f"{path}: {split}"
-    pixels = _as_bytes(values, where)
-    return pixels, files.checked_labels(labels, len(pixels), where)
+    pixels = _to_bytes(values, where)
+    return pixels, files.check_labels(labels, len(pixels), where)
 
 
 def _is_sequence(value: Any, length: int) -> bool:
     return isinstance(value, (tuple, list)) and len(value) == length
 
 
-def _as_bytes(values: Any, where: str) -> np.ndarray:
-    """Turn floats in [0, 1], [N, 784], back into the bytes that they were made from."""
+def _to_bytes(values: Any, where: str) -> np.ndarray:
+    """Convert floats in [0, 1], [N, 784], back to the original bytes."""
     if not isinstance(values, np.ndarray) or values.dtype.kind != "f" or values.ndim != 2 or values.shape[1] != 784:
         kind = f"{values.dtype} {list(values.shape)}" if isinstance(values, np.ndarray) else type(values).__name__
         raise InputError(f"{where}: the images are {kind}, not float32 [N, 784].")
     if not len(values):
         raise InputError(f"{where}: holds no images.")
-    for chunk in _chunks(values):
+    for chunk in _split_rows(values):
         if not (chunk.min() >= 0 and chunk.max() <= 1):  # not: so that NaN is caught as well
             raise InputError(f"{where}: pixels go from {chunk.min():g} to {chunk.max():g}, not from 0 to 1.")
-    scale = _scale(values)
+    scale = _find_scale(values)
     pixels = np.empty(values.shape, np.uint8)
-    for chunk, target in zip(_chunks(values), _chunks(pixels)):
+    for chunk, target in zip(_split_rows(values), _split_rows(pixels)):
         target[...] = np.rint(chunk * scale)
     return pixels
 
 
-def _scale(values: np.ndarray) -> int:
-    """What the bytes were divided by: 256 in the published file, so that white is 0.996, and 255 in most copies."""
-    return 256 if all(chunk.max() < 1 and not (chunk * 256 % 1).any() for chunk in _chunks(values)) else 255
+def _find_scale(values: np.ndarray) -> int:
+    """Return the divisor of the bytes: 256 in the published file (white is 0.996), 255 in most copies."""
+    return 256 if all(chunk.max() < 1 and not (chunk * 256 % 1).any() for chunk in _split_rows(values)) else 255
 
 
-def _chunks(array: np.ndarray, size: int = 4096) -> Iterator[np.ndarray]:
-    """Views of a few megabytes, which keep the temporary arrays small."""
+def _split_rows(array: np.ndarray, size: int = 4096) -> Iterator[np.ndarray]:
+    """Iterate over views of a few megabytes, to keep temporary arrays small."""
     return (array[start : start + size] for start in range(0, len(array), size))
 
 
@@ -111,13 +111,13 @@ def _read_idx(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     for path, md5 in zip(paths, names.values()):
         if path.suffix == ".gz":
             files.compare_md5(path, md5)
-    pixels = _idx_array(paths[0], num_axes=3)
+    pixels = _read_idx_array(paths[0], num_axes=3)
     if pixels.shape[1:] != (28, 28) or not len(pixels):
         raise InputError(f"{paths[0]}: the images are {list(pixels.shape)}, not [N, 28, 28].")
-    return pixels, files.checked_labels(_idx_array(paths[1], num_axes=1), len(pixels), str(paths[1]))
+    return pixels, files.check_labels(_read_idx_array(paths[1], num_axes=1), len(pixels), str(paths[1]))
 
 
-def _idx_array(path: Path, num_axes: int) -> np.ndarray:
+def _read_idx_array(path: Path, num_axes: int) -> np.ndarray:
     """Read an IDX file: two zero bytes, type (8 is uint8), number of axes, sizes as big-endian int32, then the data."""
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as stream:

@@ -4,7 +4,7 @@ Usage:
     python -m ppsci_gan.commands.prepare img_align_celeba.zip data/celeba --crop celeba
     python -m ppsci_gan.commands.prepare pictures/ data/pictures --size 64
 
-A second call goes on where the first was stopped; one on finished images checks them.
+A second call resumes an interrupted one, and checks finished images.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ from ppsci_gan.data import pyramid
 from ppsci_gan.data.images import SUFFIXES
 from ppsci_gan.errors import InputError
 
-CELEBA_SIZE, CELEBA_CENTRE, CELEBA_EDGES = (178, 218), (89, 121), (128, 128)  # pixels; the faces' in the pictures
+CELEBA_SIZE, CELEBA_CENTRE, CELEBA_EDGES = (178, 218), (89, 121), (128, 128)  # pixels: picture, and the face in it
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")
-CHUNK = 64  # pictures that are decoded, and written, at a time
-SEED = 0  # of their order
-MOST_NAMED = 10  # pictures in an error
+CHUNK = 64  # pictures decoded and written at a time
+SEED = 0  # of the order of pictures
+MOST_NAMED = 10  # pictures that an error names
 
 
 class Pictures(NamedTuple):
-    """Where pictures come from.
+    """Pictures in a folder or archive.
 
     Attributes:
         name: The folder or archive.
@@ -57,7 +57,7 @@ class Pictures(NamedTuple):
     read: Callable[[str], bytes]
 
     def classes(self) -> list[str]:
-        """Return the names of the sub-folders that hold all pictures, or nothing where there are fewer than two."""
+        """Return the names of the sub-folders if they are at least two and hold all pictures, else nothing."""
         parents = [PurePosixPath(member).parts[:-1] for member in self.members]
         shared = len(os.path.commonprefix(parents))
         below = {parts[shared] for parts in parents if len(parts) > shared}
@@ -65,22 +65,22 @@ class Pictures(NamedTuple):
 
 
 class Crop(NamedTuple):
-    """Which rectangle of a picture is taken.
+    """Rectangle to cut out of a picture.
 
     Attributes:
         kind: ``centre``, the largest one in the middle; ``celeba``, the face; ``edge``, one of ``edges`` in the middle.
-        edges: Height and width in pixels, of ``edge``.
+        edges: Height and width in pixels, for ``edge``.
     """
 
     kind: str
     edges: tuple[int, int] = (0, 0)
 
     def box(self, picture: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
-        """Return left, upper, right and lower pixel.
+        """Return the rectangle's left, upper, right and lower edge in pixels.
 
         Args:
-            picture: Width and height.
-            size: Height and width that the rectangle will be reduced to.
+            picture: Width and height of the picture.
+            size: Height and width to which the rectangle will be resized.
 
         Raises:
             InputError: The picture is too small.
@@ -88,7 +88,7 @@ class Crop(NamedTuple):
         centre, edges = (picture[0] // 2, picture[1] // 2), self.edges
         if self.kind == "celeba":
             if picture != CELEBA_SIZE:
-                raise InputError(f"{_pixels(picture)}, and not CelebA's aligned {_pixels(CELEBA_SIZE)}")
+                raise InputError(f"{_format_pixels(picture)}, and not CelebA's aligned {_format_pixels(CELEBA_SIZE)}")
             centre, edges = CELEBA_CENTRE, CELEBA_EDGES
         elif self.kind == "centre":
             scale = min(picture[0] / size[1], picture[1] / size[0])
@@ -96,36 +96,36 @@ class Crop(NamedTuple):
         height, width = edges
         if height < size[0] or width < size[1] or height > picture[1] or width > picture[0]:
             least = (max(width, size[1]), max(height, size[0]))
-            raise InputError(f"{_pixels(picture)}, too small for {_pixels(least)}")
+            raise InputError(f"{_format_pixels(picture)}, too small for {_format_pixels(least)}")
         left, upper = centre[0] - width // 2, centre[1] - height // 2
         return left, upper, left + width, upper + height
 
 
 def prepare(source: str, output: str, size: str = "128", crop: str = "centre", grey: bool = False) -> Path:
-    """Write pictures as arrays, which ``ppsci_gan.data.pyramid.read`` maps.
+    """Write pictures as arrays for ``ppsci_gan.data.pyramid.read``.
 
     Args:
-        source: Folder, also with sub-folders, or zip archive of pictures. Sub-folders that hold all become classes.
-        output: Folder to make.
-        size: Edge in pixels, or height and width: ``128``, ``64x48``. Of 4, 8, 16, ... come all coarser levels, too.
-        crop: ``centre``: the largest rectangle in the middle; ``celeba``: 128 pixels around (89, 121), as
-            pytorch_GAN_zoo's; or edges of a rectangle in the middle, as ``size``.
-        grey: Whether one channel is kept and not three.
+        source: Folder (searched recursively) or zip archive of pictures. Sub-folders become classes if they hold all.
+        output: Folder to create.
+        size: Edge in pixels, or height and width: ``128``, ``64x48``. For 4, 8, 16, ... all coarser levels are written.
+        crop: ``centre``: the largest rectangle in the middle; ``celeba``: 128 pixels around (89, 121), as in
+            pytorch_GAN_zoo; or the size of a rectangle in the middle, written like ``size``.
+        grey: Whether to write one channel instead of three.
 
     Returns:
         The folder.
 
     Raises:
-        InputError: No pictures; some are broken, too small or animated; or the disk is too small. The first ones are
-            named. Nothing is left in ``output``.
+        InputError: No pictures, or some that are broken, too small or animated (the first ones are named), or too
+            little disk space. ``output`` is not created.
 
     Examples:
         >>> from ppsci_gan.commands.prepare import prepare
         >>> prepare("img_align_celeba.zip", "data/celeba", crop="celeba")  # doctest: +SKIP
         PosixPath('data/celeba')
     """
-    finest = _edges(size, "--size")
-    rectangle = Crop(crop) if crop in ("centre", "celeba") else Crop("edge", _edges(crop, "--crop"))
+    finest = _parse_edges(size, "--size")
+    rectangle = Crop(crop) if crop in ("centre", "celeba") else Crop("edge", _parse_edges(crop, "--crop"))
     if finest[0] == finest[1] and finest[0] >= pyramid.SMALLEST and not finest[0] & (finest[0] - 1):
         levels = [[edge, edge] for edge in pyramid.resolutions(finest[0])]
     else:
@@ -144,8 +144,8 @@ def prepare(source: str, output: str, size: str = "128", crop: str = "centre", g
         _check(folder, wanted)
         return folder
     if folder.exists():
-        raise InputError(f"{folder}: there is something else already. Name a new folder.")
-    # Training takes images in random order; here, so that the last tenth is a fair sample to test with.
+        raise InputError(f"{folder}: exists already, with something else. Name a new folder.")
+    # Shuffled here, so that the last tenth is a representative held-out set.
     order = np.random.default_rng(SEED).permutation(len(pictures.members))
     try:
         partial = _begin(folder, wanted)
@@ -159,8 +159,8 @@ def prepare(source: str, output: str, size: str = "128", crop: str = "centre", g
         partial.rename(folder)
     except OSError as error:
         raise InputError(
-            f"{error.filename or folder}: {error.strerror or error}. What is done is kept in "
-            f"{pyramid.partial(folder)}: make room, or remove it."
+            f"{error.filename or folder}: {error.strerror or error}. Finished parts are kept in "
+            f"{pyramid.partial_folder(folder)}: free some space and run it again, or remove them."
         ) from error
     return folder
 
@@ -186,8 +186,8 @@ def _find(source: str) -> Pictures:
 
 
 def _begin(folder: Path, wanted: dict[str, Any]) -> Path:
-    """Make the folder of unfinished images, or keep one of the same pictures."""
-    partial = pyramid.partial(folder)
+    """Create the folder of unfinished images, or keep it if its plan is the same."""
+    partial = pyramid.partial_folder(folder)
     plan = partial / "plan.json"
     if not (plan.is_file() and plan.read_text() == json.dumps(wanted)):
         if partial.exists():
@@ -198,37 +198,37 @@ def _begin(folder: Path, wanted: dict[str, Any]) -> Path:
     needed = wanted["images"] * wanted["channels"] * sum(map(prod, wanted["levels"])) - done
     free = shutil.disk_usage(partial).free
     if needed > free:
-        raise InputError(f"{folder}: {needed / 1e9:.2f} GB are to be written; its disk has {free / 1e9:.2f} GB left.")
+        raise InputError(f"{folder}: {needed / 1e9:.2f} GB to write, but its disk has {free / 1e9:.2f} GB left.")
     return partial
 
 
 def _write(partial: Path, wanted: dict[str, Any], pictures: Pictures, order: np.ndarray, crop: Crop) -> None:
-    """Write the arrays from where they end: their length says how far they are."""
+    """Write the arrays, resuming where the shortest one ends."""
     bad: list[str] = []
     with ExitStack() as stack:
         files = [
             stack.enter_context(_Array(partial / pyramid.level_file(level), len(order), [wanted["channels"], *level]))
             for level in wanted["levels"]
         ]
-        done = min(file.written() for file in files)
+        done = min(file.count_written() for file in files)
         for file in files:
-            file.go_on_after(done)
+            file.truncate_to(done)
         chunks = [order[i : i + CHUNK] for i in range(done, len(order), CHUNK)]
         pool = stack.enter_context(ThreadPoolExecutor())
         progress = stack.enter_context(tqdm(total=len(order), initial=done, desc="preparing", unit="img"))
-        for images, complaints in _ahead(pool, lambda chunk: _decode_all(pictures, chunk, crop, wanted), chunks):
+        for images, complaints in _map_ahead(pool, lambda chunk: _decode_all(pictures, chunk, crop, wanted), chunks):
             progress.update(len(images))
             bad += complaints
             if not bad:
                 for number, file in enumerate(files):  # finest first
-                    images = pyramid.halved(images) if number else images
+                    images = pyramid.halve(images) if number else images
                     file.write(images)
     if bad:
         more = [f"... and {len(bad) - MOST_NAMED} more"] if len(bad) > MOST_NAMED else []
         raise InputError(
             "\n".join(
                 [
-                    f"{pictures.name}: {len(bad)} of its pictures cannot be used. Remove or replace them:",
+                    f"{pictures.name}: {len(bad)} pictures cannot be used. Remove or replace them:",
                     *bad[:MOST_NAMED],
                     *more,
                 ]
@@ -237,7 +237,7 @@ def _write(partial: Path, wanted: dict[str, Any], pictures: Pictures, order: np.
 
 
 class _Array:
-    """A file of an array that is written from its beginning to its end, with stops."""
+    """Array file, written sequentially and resumable."""
 
     def __init__(self, path: Path, count: int, shape: list[int]):
         header = io.BytesIO()
@@ -255,12 +255,12 @@ class _Array:
     def __exit__(self, *exception) -> None:
         self.file.close()
 
-    def written(self) -> int:
+    def count_written(self) -> int:
         """Return the number of whole images."""
         return (os.fstat(self.file.fileno()).st_size - self.begin) // self.bytes_per_image
 
-    def go_on_after(self, count: int) -> None:
-        """Keep so many images."""
+    def truncate_to(self, count: int) -> None:
+        """Keep the first ``count`` images."""
         self.file.truncate(self.begin + count * self.bytes_per_image)
         self.file.seek(0, os.SEEK_END)
 
@@ -268,8 +268,8 @@ class _Array:
         self.file.write(images.tobytes())
 
 
-def _ahead(pool: ThreadPoolExecutor, function: Callable, items: list) -> Iterator:
-    """Map in order and in parallel, only a few items ahead of the reader, so that results do not pile up."""
+def _map_ahead(pool: ThreadPoolExecutor, function: Callable, items: list) -> Iterator:
+    """Map in parallel and in order, only a few items ahead of the consumer, to bound memory."""
     waiting: deque = deque()
     for item in items:
         waiting.append(pool.submit(function, item))
@@ -280,7 +280,7 @@ def _ahead(pool: ThreadPoolExecutor, function: Callable, items: list) -> Iterato
 
 
 def _decode_all(pictures: Pictures, indices: np.ndarray, crop: Crop, wanted: dict[str, Any]):
-    """Return uint8 [N, C, H, W], and what is wrong with pictures."""
+    """Return uint8 [N, C, H, W], and a complaint for each unusable picture."""
     size, bad = tuple(wanted["levels"][0]), []
     images = np.zeros([len(indices), wanted["channels"], *size], np.uint8)
     for image, member in zip(images, (pictures.members[index] for index in indices)):
@@ -310,11 +310,13 @@ def _decode(content: bytes, size: tuple[int, int], crop: Crop, channels: int) ->
 
 
 def _check(folder: Path, wanted: dict[str, Any]) -> None:
-    """Compare finished images with what was asked for, and with their checksums."""
-    found = pyramid.describe(folder)
+    """Check finished images against the request and their checksums."""
+    found = pyramid.read_description(folder)
     differing = [key for key, value in wanted.items() if found[key] != value]
     if differing:
-        raise InputError(f"{folder}: prepared of other pictures or settings ({', '.join(differing)}). Name a new one.")
+        raise InputError(
+            f"{folder}: prepared from other pictures or with other settings ({', '.join(differing)}). Name a new one."
+        )
     for level, checksum in zip(found["levels"], found["crc32"]):
         file = folder / pyramid.level_file(level)
         if _checksum(file) != checksum:
@@ -333,13 +335,13 @@ def _digest(members: list[str]) -> str:
     return hashlib.sha256("\0".join(members).encode()).hexdigest()
 
 
-def _edges(given: str, option: str) -> tuple[int, int]:
-    """Read an edge, or height and width."""
+def _parse_edges(given: str, option: str) -> tuple[int, int]:
+    """Parse ``64`` or ``64x48`` into height and width."""
     edges = given.split("x") if "x" in given else [given, given]
     if len(edges) != 2 or not all(edge.isdecimal() and int(edge) for edge in edges):
         raise InputError(f"{option} {given}: give an edge in pixels, such as 64, or height and width, such as 64x48.")
     return int(edges[0]), int(edges[1])
 
 
-def _pixels(size: tuple[int, int]) -> str:
+def _format_pixels(size: tuple[int, int]) -> str:
     return f"{size[0]} x {size[1]} pixels"

@@ -1,4 +1,4 @@
-"""Images at every resolution that a growing network passes through, in memory or mapped from files."""
+"""Images at every resolution of a growing network, in memory or memory-mapped."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from ppsci_gan.errors import InputError
 
 SMALLEST = 4
 DESCRIPTION = "pyramid.json"
-HELD_OUT = 10  # every how many-th image is for testing; prepared images are in random order
+HELD_OUT = 10  # the last tenth is held out for testing; prepared images are in random order
 SOURCE = "python -m ppsci_gan.commands.prepare PICTURES FOLDER makes such a folder of pictures."
 
 
 class Level:
-    """Images of one resolution: an array that is shared where ppsci would copy its data set's arrays.
+    """Images of one resolution, shared when ppsci deep-copies its data sets.
 
     Args:
-        images: uint8 [N, C, R, R], in memory or mapped.
+        images: uint8 [N, C, R, R], in memory or memory-mapped.
 
     Examples:
         >>> import copy
@@ -48,15 +48,15 @@ class Level:
         return self
 
 
-def levels(images: np.ndarray, batch_size: int = 1024) -> dict[int, Level]:
-    """Return images at their own resolution and at halves of it, down to 4 x 4 pixels.
+def build_levels(images: np.ndarray, batch_size: int = 1024) -> dict[int, Level]:
+    """Halve images repeatedly, down to 4 x 4 pixels.
 
     Args:
         images: uint8 [N, C, R, R], R a power of two from 4 on.
-        batch_size: Images of which sums are held at a time.
+        batch_size: Images averaged at a time.
 
     Returns:
-        uint8 [N, C, r, r] by r: means of 2 x 2 pixels of the next finer level, rounded.
+        uint8 [N, C, r, r] keyed by r, finest first: rounded means of 2 x 2 pixels of the next finer level.
 
     Raises:
         InputError: Images of another shape.
@@ -64,7 +64,7 @@ def levels(images: np.ndarray, batch_size: int = 1024) -> dict[int, Level]:
     Examples:
         >>> import numpy as np
         >>> from ppsci_gan.data import pyramid
-        >>> {size: level[:].shape for size, level in pyramid.levels(np.zeros([2, 3, 8, 8], np.uint8)).items()}
+        >>> {size: level[:].shape for size, level in pyramid.build_levels(np.zeros([2, 3, 8, 8], np.uint8)).items()}
         {8: (2, 3, 8, 8), 4: (2, 3, 4, 4)}
     """
     if images.ndim != 4 or images.shape[2] != images.shape[3]:
@@ -76,12 +76,12 @@ def levels(images: np.ndarray, batch_size: int = 1024) -> dict[int, Level]:
         found[size] = np.empty([*finer.shape[:2], size, size], np.uint8)
         for start in range(0, len(finer), batch_size):
             part = slice(start, start + batch_size)
-            found[size][part] = halved(finer[part])
+            found[size][part] = halve(finer[part])
     return {size: Level(level) for size, level in found.items()}
 
 
-def halved(images: np.ndarray) -> np.ndarray:
-    """Return means of 2 x 2 pixels, rounded.
+def halve(images: np.ndarray) -> np.ndarray:
+    """Average 2 x 2 pixels, rounded.
 
     Args:
         images: uint8 [..., 2 H, 2 W].
@@ -91,8 +91,8 @@ def halved(images: np.ndarray) -> np.ndarray:
 
     Examples:
         >>> import numpy as np
-        >>> from ppsci_gan.data.pyramid import halved
-        >>> halved(np.array([[0, 10], [20, 31]], np.uint8))
+        >>> from ppsci_gan.data.pyramid import halve
+        >>> halve(np.array([[0, 10], [20, 31]], np.uint8))
         array([[15]], dtype=uint8)
     """
     wide = images.astype(np.uint16)
@@ -104,7 +104,7 @@ def resolutions(finest: int) -> list[int]:
     """Return ``finest`` and its halves, down to 4.
 
     Raises:
-        InputError: That is not how it divides.
+        InputError: ``finest`` is not a power of two from 4 on.
 
     Examples:
         >>> from ppsci_gan.data import pyramid
@@ -117,17 +117,17 @@ def resolutions(finest: int) -> list[int]:
 
 
 def read(folder: str | Path | None, split: str) -> tuple[dict[int, Level], np.ndarray | None]:
-    """Map the images that ``ppsci_gan.commands.prepare`` has written; nothing is read yet.
+    """Memory-map the images that ``ppsci_gan.commands.prepare`` wrote.
 
     Args:
-        folder: Where they are.
+        folder: Folder of prepared images.
         split: ``train``, nine tenths of them, or ``test``.
 
     Returns:
-        uint8 [N, C, H, W] by H; and the class of each image, int64 [N], or None where pictures had no classes.
+        uint8 [N, C, H, W] keyed by H; and the class of each image, int64 [N], or None without classes.
 
     Raises:
-        InputError: There is no such folder, it is not finished, or a file in it is damaged; the message names it.
+        InputError: The folder is missing or unfinished, or a file in it is damaged; the message names it.
 
     Examples:
         >>> from ppsci_gan.data import pyramid
@@ -139,23 +139,25 @@ def read(folder: str | Path | None, split: str) -> tuple[dict[int, Level], np.nd
         raise InputError(f"DATA.data_path is not set. {SOURCE}")
     path = Path(folder).expanduser()
     if not (path / DESCRIPTION).is_file():
-        unfinished = partial(path).is_dir()
-        what = "its preparation is not finished: run it again, it goes on." if unfinished else SOURCE
+        unfinished = partial_folder(path).is_dir()
+        what = "its preparation is not finished: run it again to resume." if unfinished else SOURCE
         raise InputError(f"{path}: no prepared images there (no {DESCRIPTION}); {what}")
-    description = describe(path)
+    description = read_description(path)
     count, channels = description["images"], description["channels"]
     held_out = count // HELD_OUT
     part = slice(count - held_out, count) if split == "test" else slice(0, count - held_out)
-    mapped = {level[0]: _array(path / level_file(level), (count, channels, *level)) for level in description["levels"]}
-    labels = _array(path / "labels.npy", (count,), np.int64)[part] if description["classes"] else None
+    mapped = {
+        level[0]: _map_array(path / level_file(level), (count, channels, *level)) for level in description["levels"]
+    }
+    labels = _map_array(path / "labels.npy", (count,), np.int64)[part] if description["classes"] else None
     return {size: Level(array[part]) for size, array in mapped.items()}, labels
 
 
-def describe(folder: Path) -> dict:
-    """Return what a folder of prepared images says of itself.
+def read_description(folder: Path) -> dict:
+    """Read the description of a folder of prepared images.
 
     Args:
-        folder: With a ``pyramid.json``.
+        folder: Folder with a ``pyramid.json``.
 
     Raises:
         InputError: The description is damaged.
@@ -169,7 +171,7 @@ def describe(folder: Path) -> dict:
 
 
 def level_file(level: Sequence[int]) -> str:
-    """Return the name of a level's file.
+    """Return the file name of a level of a given height and width.
 
     Examples:
         >>> from ppsci_gan.data import pyramid
@@ -179,19 +181,19 @@ def level_file(level: Sequence[int]) -> str:
     return f"{level[0]}x{level[1]}.npy"
 
 
-def partial(folder: Path) -> Path:
-    """Return where images are while they are prepared.
+def partial_folder(folder: Path) -> Path:
+    """Return the folder that holds images during their preparation.
 
     Examples:
         >>> from pathlib import Path
         >>> from ppsci_gan.data import pyramid
-        >>> pyramid.partial(Path("data/celeba")).name
+        >>> pyramid.partial_folder(Path("data/celeba")).name
         'celeba.partial'
     """
     return folder.with_name(folder.name + ".partial")
 
 
-def _array(path: Path, shape: Iterable[int], dtype: type = np.uint8) -> np.ndarray:
+def _map_array(path: Path, shape: Iterable[int], dtype: type = np.uint8) -> np.ndarray:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:

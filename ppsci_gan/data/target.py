@@ -1,4 +1,4 @@
-"""Small target sets: some classes or some images of a data set, as a given network takes and makes them."""
+"""Small target sets for transfer: choose classes or images, and convert them to a network's image shape."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ppsci_gan.errors import InputError
 
 
 def select_classes(images: Images, classes: Sequence[int]) -> Images:
-    """Return the images of some classes, which are numbered anew in the order given.
+    """Return the images of some classes, renumbered in the given order.
 
     Args:
         images: The whole set, with labels.
-        classes: Their numbers there.
+        classes: Class numbers in the whole set.
 
     Raises:
-        InputError: The set has no classes, or not these.
+        InputError: The set has no classes or lacks one of these, or one is named twice.
 
     Examples:
         >>> import numpy as np
@@ -41,22 +41,22 @@ def select_classes(images: Images, classes: Sequence[int]) -> Images:
     return Images(f"{images.name}, classes {list(classes)}", images.data[kept], labels[kept])
 
 
-def some(images: Images, number: int | None, seed: int) -> Images:
-    """Return so many of the images, at random; fewer are among more of the same seed.
+def choose_images(images: Images, number: int | None, seed: int) -> Images:
+    """Return a random subset; for the same seed, larger subsets contain smaller ones.
 
     Args:
         images: The whole set.
-        number: How many; None for all.
-        seed: Of the choice.
+        number: Number of images; None for all.
+        seed: Seed of the choice.
 
     Raises:
-        InputError: There are fewer.
+        InputError: The set has fewer images.
 
     Examples:
         >>> import numpy as np
         >>> from ppsci_gan.data import target
         >>> from ppsci_gan.data.images import Images
-        >>> len(target.some(Images("black", np.zeros([9, 1, 8, 8], np.uint8)), 4, seed=0).data)
+        >>> len(target.choose_images(Images("black", np.zeros([9, 1, 8, 8], np.uint8)), 4, seed=0).data)
         4
     """
     if number is None:
@@ -68,27 +68,27 @@ def some(images: Images, number: int | None, seed: int) -> Images:
     return Images(f"{number} of {images.name}", images.data[chosen], labels)
 
 
-def coloured(images: Images, seed: int) -> Images:
-    """Return grey images in colours of their own: a light ink on dark paper, or a dark one on light paper.
+def colour_images(images: Images, seed: int) -> Images:
+    """Give each grey image random colours: light ink on dark paper, or dark ink on light paper.
 
     Args:
         images: uint8 [N, 1, H, W], ink 255 and paper 0.
-        seed: Of the colours.
+        seed: Seed of the colours.
 
     Returns:
         uint8 [N, 3, H, W].
 
     Raises:
-        InputError: They have colours.
+        InputError: The images have colours already.
 
     Examples:
         >>> import numpy as np
         >>> from ppsci_gan.data import target
         >>> from ppsci_gan.data.images import Images
-        >>> target.coloured(Images("digits", np.zeros([4, 1, 28, 28], np.uint8)), seed=0).data.shape
+        >>> target.colour_images(Images("digits", np.zeros([4, 1, 28, 28], np.uint8)), seed=0).data.shape
         (4, 3, 28, 28)
     """
-    _, channels, height, width = images.data[[0]].shape  # a mapped level has no shape of its own
+    _, channels, height, width = images.data[[0]].shape  # a pyramid's Level has no shape attribute
     if channels != 1:
         raise InputError(f"DATA.coloured=true: {images.name} has colours already.")
     rng = np.random.default_rng(seed)
@@ -104,9 +104,9 @@ def coloured(images: Images, seed: int) -> Images:
 
 
 class Fit(NamedTuple):
-    """The way between a data set's own shape and a network's, and back to compare.
+    """Conversion from a data set's image shape to a network's, and back for comparison.
 
-    Small images are enlarged by a whole factor, then continued beyond their edges; grey ones get three equal channels.
+    Small images are enlarged by an integer factor and padded with edge pixels; grey ones get three equal channels.
 
     Attributes:
         own: (C, H, W) of the data.
@@ -116,7 +116,7 @@ class Fit(NamedTuple):
         >>> import numpy as np
         >>> from ppsci_gan.data.target import Fit
         >>> fit = Fit((1, 28, 28), (3, 64, 64))
-        >>> fit(np.zeros([2, 1, 28, 28], np.uint8)).shape, fit.back(np.zeros([2, 3, 64, 64])).shape
+        >>> fit(np.zeros([2, 1, 28, 28], np.uint8)).shape, fit.invert(np.zeros([2, 3, 64, 64])).shape
         ((2, 3, 64, 64), (2, 1, 28, 28))
     """
 
@@ -124,13 +124,13 @@ class Fit(NamedTuple):
     network: tuple[int, int, int]
 
     def check(self, name: str) -> None:
-        """Refuse images that do not fit.
+        """Check that the data fit into the network's shape.
 
         Args:
-            name: What they are, for the message.
+            name: Name of the data in the message.
 
         Raises:
-            InputError: They are larger than the network's, or coloured where those are grey.
+            InputError: The data are larger than the network's images, or coloured where those are grey.
         """
         if max(self.own[1:]) > self.network[1]:
             raise InputError(
@@ -150,7 +150,7 @@ class Fit(NamedTuple):
         return [(extra // 2, extra - extra // 2) for extra in spare]
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Return the data as the network's images.
+        """Convert the data to the network's shape.
 
         Args:
             images: uint8 [N, *own].
@@ -164,8 +164,8 @@ class Fit(NamedTuple):
         large = np.pad(large, [(0, 0), (0, 0), *self._margins], mode="edge")
         return large.repeat(self.network[0] // self.own[0], axis=1)
 
-    def back(self, samples: np.ndarray) -> np.ndarray:
-        """Return a network's images as the data are.
+    def invert(self, samples: np.ndarray) -> np.ndarray:
+        """Convert a network's images to the shape of the data.
 
         Args:
             samples: Floats [N, *network], or [N, C * H * W].

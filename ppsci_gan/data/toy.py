@@ -1,4 +1,4 @@
-"""The three two-dimensional distributions on which WGAN-GP was first shown.
+"""The three two-dimensional distributions of the WGAN-GP paper.
 
 Gulrajani et al. 2017, Improved Training of Wasserstein GANs (https://arxiv.org/abs/1704.00028), section 4.2; shapes
 and scales are those of the authors' code (https://github.com/igul222/improved_wgan_training, gan_toy.py).
@@ -14,12 +14,12 @@ NAMES = ("8gaussians", "25gaussians", "swissroll")
 
 
 def sample(name: str, num_samples: int, seed: int) -> np.ndarray:
-    """Draw points of a distribution; the same seed gives the same points.
+    """Draw points of a distribution.
 
     Args:
         name: One of ``NAMES``.
         num_samples: Number of points N.
-        seed: Seed of the draw, not negative.
+        seed: Seed of the points, not negative.
 
     Returns:
         float32 [N, 2]; nearly all coordinates are between -2 and 2.
@@ -42,14 +42,14 @@ def sample(name: str, num_samples: int, seed: int) -> np.ndarray:
 
 
 def modes(name: str) -> tuple[np.ndarray, float] | None:
-    """Give the centres and the spread of a mixture of Gaussians, all of the same weight.
+    """Return the centres and the spread of a mixture of Gaussians with equal weights.
 
     Args:
         name: One of ``NAMES``.
 
     Returns:
         Centres, float64 [K, 2], and the standard deviation along each axis, in the unit of ``sample``; None for the
-        swiss roll, which has no modes.
+        Swiss roll, which has no modes.
 
     Raises:
         InputError: The name is unknown.
@@ -71,7 +71,7 @@ def modes(name: str) -> tuple[np.ndarray, float] | None:
 
 
 def _swiss_roll(num_samples: int, rng: np.random.Generator) -> np.ndarray:
-    """A spiral of one and a half turns, seen from its axis, blurred by 0.25 before the division by 7.5."""
+    """Draw points of a noisy spiral of one and a half turns."""
     angle = 1.5 * np.pi * (1 + 2 * rng.random(num_samples))
     spiral = angle[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     return (spiral + 0.25 * rng.standard_normal((num_samples, 2))) / 7.5

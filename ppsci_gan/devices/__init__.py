@@ -1,1 +1,1 @@
-"""Where and how fast things are computed: devices, the CPU's kernels, memory, ranks."""
+"""Devices, CPU kernels, memory and ranks."""

@@ -1,4 +1,4 @@
-"""Which device, and making the CPU fast: chosen once, before the first computation."""
+"""Select the device and tune the CPU, once, before the first computation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAMES = "write auto, cpu, gpu, npu or xpu, with an optional :index, such as gpu:
 
 PREFERENCE = ("npu", "gpu", "xpu", "cpu")  # of device=auto
 
-ENGINES = {"tensorrt": "gpu", "mkldnn": "cpu"}  # an engine of inference -> the only kind of device that has it
+ENGINES = {"tensorrt": "gpu", "mkldnn": "cpu"}  # inference engine -> the only kind of device that has it
 
 _MISSING = {
     "gpu": "install the GPU build (paddlepaddle-gpu) and check that nvidia-smi shows the card",
@@ -31,7 +31,7 @@ _MISSING = {
 
 
 def count(kind: str) -> int:
-    """Return how many devices of a kind Paddle can use here.
+    """Return the number of devices of a kind that Paddle can use.
 
     Args:
         kind: ``cpu``, ``gpu``, ``npu`` or ``xpu``.
@@ -51,7 +51,7 @@ def count(kind: str) -> int:
 
 
 def select(name: str = "auto") -> str:
-    """Make a device Paddle's current one and say which.
+    """Select Paddle's current device and return its name.
 
     Args:
         name: ``auto``, ``cpu``, ``gpu``, ``npu`` or ``xpu``, with an optional ``:index``. ``auto`` takes npu, then
@@ -61,7 +61,7 @@ def select(name: str = "auto") -> str:
         Paddle's name of the device, such as ``gpu:0`` or ``cpu``.
 
     Raises:
-        InputError: The name is unknown or that device is not here. There is no silent fall-back to the CPU.
+        InputError: The name is unknown or the device is unavailable. There is no silent fall-back to the CPU.
 
     Examples:
         >>> from ppsci_gan.devices import device
@@ -78,7 +78,9 @@ def select(name: str = "auto") -> str:
     index = int(match.group(2) or launched.split(",")[0])
     if count(kind) <= index and kind != "cpu":
         found = f"only {count(kind)} here" if count(kind) else f"none here: {_MISSING[kind]}"
-        raise InputError(f"device={name}: {kind}:{index} is not available, {found}. device=auto takes what there is.")
+        raise InputError(
+            f"device={name}: {kind}:{index} is not available, {found}. device=auto takes an available one."
+        )
     if kind == "npu":
         paddle.set_flags({"FLAGS_use_stride_kernel": False})  # plug-ins have no strided views
     paddle.device.set_device("cpu" if kind == "cpu" else f"{kind}:{index}")
@@ -86,7 +88,7 @@ def select(name: str = "auto") -> str:
 
 
 def set_up(name: str = "auto") -> None:
-    """Select a device, make the CPU fast, and log both.
+    """Tune the CPU, select a device, and log both.
 
     Args:
         name: As for ``select``.
@@ -99,18 +101,18 @@ def set_up(name: str = "auto") -> None:
         >>> device.set_up("cpu")  # doctest: +SKIP
     """
     tune_cpu()
-    logger.info(f"device={name}: running on {select(name)}, {reason(name)}")
+    logger.info(f"device={name}: running on {select(name)}, {explain_choice(name)}")
 
 
-def reason(name: str) -> str:
-    """Say why a device was selected.
+def explain_choice(name: str) -> str:
+    """Explain why ``select`` chose a device.
 
     Args:
-        name: What ``select`` was given.
+        name: As for ``select``.
 
     Examples:
         >>> from ppsci_gan.devices import device
-        >>> device.reason("cpu")
+        >>> device.explain_choice("cpu")
         'as asked for'
     """
     if not name.startswith("auto"):
@@ -120,7 +122,7 @@ def reason(name: str) -> str:
 
 
 def missing_second_order_kernels() -> list[str]:
-    """Return which kernels of a twice differentiated critic the current device lacks.
+    """Return the kernels for differentiating a critic twice that the current device lacks.
 
     Examples:
         >>> from ppsci_gan.devices import device
@@ -133,10 +135,10 @@ def missing_second_order_kernels() -> list[str]:
 
 
 def has_kernel(name: str) -> bool:
-    """Whether the current device has a kernel of its own; a plug-in without falls back to the CPU's, or fails.
+    """Whether the current device has a kernel; without it, a plug-in falls back to the CPU or fails.
 
     Args:
-        name: Such as ``conv2d_grad``.
+        name: Paddle's name of the kernel, such as ``conv2d_grad``.
 
     Examples:
         >>> from ppsci_gan.devices import device
@@ -150,9 +152,9 @@ def has_kernel(name: str) -> bool:
 
 
 def usable_cores() -> int:
-    """Return how many CPU cores this process may use: its affinity, cut by the container's quota.
+    """Return the number of CPU cores that this process may use: its affinity, limited by the container's quota.
 
-    A quota of one and a half cores counts as two: two threads use it up, one would leave a third of it.
+    A quota of one and a half cores counts as two, because one thread would leave a third of it unused.
 
     Examples:
         >>> from ppsci_gan.devices import device
@@ -163,13 +165,12 @@ def usable_cores() -> int:
 
 
 def tune_cpu() -> None:
-    """Choose the fast BLAS path, the number of threads and how memory is kept, unless the environment already does.
+    """Choose the fast BLAS path, the number of threads and the handling of freed memory.
 
-    Paddle's wheel carries an MKL that picks a slow path on AMD processors, Paddle uses one thread unless told
-    otherwise, and glibc gives every large block back to the system, which then has to hand it out page by page again.
-    Each costs a factor of two or more. What the user set (``MKL_DEBUG_CPU_TYPE``, ``OMP_NUM_THREADS``,
-    ``MKL_NUM_THREADS``, ``KMP_BLOCKTIME``, ``MALLOC_*``) is left alone.
-    Takes effect only before the first matrix product of the process.
+    Paddle's wheel has an MKL that picks a slow path on AMD processors, Paddle uses one thread by default, and glibc
+    returns every large block to the system, so that reusing it faults page by page. Each costs a factor of two or more.
+    The user's own settings (``MKL_DEBUG_CPU_TYPE``, ``OMP_NUM_THREADS``, ``MKL_NUM_THREADS``, ``KMP_BLOCKTIME``,
+    ``MALLOC_*``) take precedence. Has an effect only before the first matrix product of the process.
 
     Examples:
         >>> from ppsci_gan.devices import device
@@ -181,8 +182,8 @@ def tune_cpu() -> None:
         os.environ["MKL_DEBUG_CPU_TYPE"] = path
         chosen.append(f"MKL_DEBUG_CPU_TYPE={path} (AMD processor)")
     if "KMP_BLOCKTIME" not in os.environ:
-        # How many milliseconds a thread spins, waiting for the next operation. At 0, waking it costs more than most
-        # operations take; at 200, MKL's default, every other process on a busy machine is held up.
+        # Milliseconds for which a thread spins between operations. At 0, waking it costs more than most operations
+        # take; at 200, MKL's default, it holds up every other process on a busy machine.
         os.environ["KMP_BLOCKTIME"] = "5"
         chosen.append("KMP_BLOCKTIME=5")
     if not {"OMP_NUM_THREADS", "MKL_NUM_THREADS"} & set(_users_environment()):
@@ -196,7 +197,7 @@ def tune_cpu() -> None:
 
 
 def _fast_mkl_path() -> str | None:
-    """Return the value of MKL_DEBUG_CPU_TYPE that lets MKL use all of an AMD processor; None on others.
+    """Return the fastest value of MKL_DEBUG_CPU_TYPE for an AMD processor; None on others.
 
     Measured on matrix products: with AVX-512, 7 is twice as fast as 5 (8 is an illegal instruction); without, 5 is the
     fastest.
@@ -209,18 +210,17 @@ def _fast_mkl_path() -> str | None:
     return "7" if {"avx512f", "avx512dq", "avx512bw", "avx512vl"} <= flags else "5"
 
 
-# of glibc's malloc.h and Linux's mman.h
+# from glibc's malloc.h and Linux's mman.h
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _MADV_HUGEPAGE = -1, -4, 14
 _HUGE_PAGE = 2**21
-_HEAP = 2**30  # bytes that get huge pages; only what is touched is taken
+_HEAP = 2**30  # bytes to back by huge pages; untouched pages take no memory
 
 
 def _keep_freed_memory() -> bool:
-    """Let glibc keep what is freed for the next allocation, in huge pages; whether there is a glibc to tell.
+    """Make glibc keep freed memory for the next allocation, in huge pages; return whether that worked.
 
-    Networks allocate and free the same large blocks in every iteration. By default each comes from the system anew, and
-    touching its pages for the first time takes longer than computing what goes there. In pages of 4 KB, finding them
-    again takes long, too.
+    Networks allocate and free the same large blocks in every iteration. By default the system provides each block anew,
+    and its page faults take longer than the computation. With pages of 4 KB, address translation is slow, too.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
@@ -229,16 +229,16 @@ def _keep_freed_memory() -> bool:
     libc.free.argtypes = [ctypes.c_void_p]
     libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     kept = libc.mallopt(_M_MMAP_MAX, 0) and libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-    # The heap grows by the block, and freed, the block stays its end, from which allocations are served.
+    # After it is freed, the block remains as the end of the heap, which serves later allocations.
     if kept and (block := libc.malloc(_HEAP)):
         start = -(-block // _HUGE_PAGE) * _HUGE_PAGE
-        libc.madvise(start, block + _HEAP - start, _MADV_HUGEPAGE)  # a wish: kernels without them are as before
+        libc.madvise(start, block + _HEAP - start, _MADV_HUGEPAGE)  # advice: kernels without huge pages ignore it
         libc.free(block)
     return bool(kept)
 
 
 def _users_environment() -> Mapping[str, str]:
-    """Return the environment that the process was started with: importing Paddle sets OMP_NUM_THREADS=1 itself."""
+    """Return the environment at the start of the process: importing Paddle sets OMP_NUM_THREADS=1 itself."""
     started = Path("/proc/self/environ")
     if not started.is_file():
         return {name: value for name, value in os.environ.items() if (name, value) != ("OMP_NUM_THREADS", "1")}

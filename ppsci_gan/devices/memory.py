@@ -1,4 +1,4 @@
-"""Device memory: how much was used, and what to do where it does not suffice."""
+"""Device memory: peak, total, and advice when it runs out."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ GROWING = (
     "the last of MODEL.gen_net.depths; on a GPU or NPU, use_amp=true takes about half."
 )
 EVALUATION = "Make EVAL.batch_size or VIS.num_images smaller."
-SETTING_UP = "Make MODEL.gen_net.dim and MODEL.dis_net.dim, or what is done at a time, smaller."
+SETTING_UP = "Make MODEL.gen_net.dim and MODEL.dis_net.dim, or the batch size, smaller."
 INFERENCE = "Make INFER.batch_size smaller."
 
 
 def peak_mb() -> int:
-    """Return the most memory that was in use at a time, in MiB: the device's, on the CPU the process's.
+    """Return the peak memory of the device, or on the CPU of the process, in MiB.
 
     Examples:
         >>> from ppsci_gan.devices import memory
@@ -41,17 +41,17 @@ def peak_mb() -> int:
 
 
 def _peak_of_process() -> int:
-    """Return the most memory that this process has had at a time, in bytes."""
+    """Return the peak memory of this process in bytes."""
     if sys.platform == "win32":
         return psutil.Process().memory_info().peak_wset
-    import resource  # not above: Windows has no such module, and elsewhere psutil does not know the peak
+    import resource  # here, because Windows lacks it; elsewhere psutil does not report the peak
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # macOS counts in bytes, the others in KiB
 
 
 def total_mb() -> int | None:
-    """Return the memory of the device in MiB, of the CPU the machine's; None where Paddle does not tell.
+    """Return the memory of the device, or on the CPU of the machine, in MiB; None if Paddle does not report it.
 
     Examples:
         >>> from ppsci_gan.devices import memory
@@ -67,19 +67,19 @@ def total_mb() -> int | None:
 
 
 @contextmanager
-def explained(what: str, advice: str = TRAINING) -> Iterator[None]:
-    """Turn Paddle's error of missing memory into a message that says what was allocated where and what to change.
+def explain_out_of_memory(what: str, advice: str = TRAINING) -> Iterator[None]:
+    """Turn Paddle's out-of-memory error into a message with the failed allocation, its place and the remedy.
 
     Args:
-        what: What is being done, such as ``phase critic``.
-        advice: The keys that make it smaller.
+        what: The activity, such as ``phase critic``.
+        advice: The settings that reduce memory.
 
     Raises:
         InputError: In place of Paddle's error.
 
     Examples:
         >>> from ppsci_gan.devices import memory
-        >>> with memory.explained("phase critic"):
+        >>> with memory.explain_out_of_memory("phase critic"):
         ...     raise MemoryError("(ResourceExhausted) Fail to alloc memory of 4096 size, error code is 12.")
         Traceback (most recent call last):
             ...
@@ -88,7 +88,7 @@ def explained(what: str, advice: str = TRAINING) -> Iterator[None]:
     try:
         yield
     except (MemoryError, OSError) as error:
-        # A plug-in's runtime says only that it failed; 2 stands for what is exhausted.
+        # Plug-ins report an error code only; 2 is exhausted memory.
         if isinstance(error, OSError) and "CustomDevice error, the error code is : 2" not in str(error):
             raise
         lines = [line.strip() for line in str(error).splitlines()]
@@ -96,12 +96,12 @@ def explained(what: str, advice: str = TRAINING) -> Iterator[None]:
         reason = re.sub(r"^\(ResourceExhausted\)\s*|^\(External\)\s*|ResourceExhaustedError:\s*", "", reason)
         raise InputError(
             f"Out of memory on {paddle.device.get_device()}, {what}, with {peak_mb()} MB in use before: {reason}"
-            f"{_place(error)}\n{advice}"
+            f"{_locate(error)}\n{advice}"
         ) from None
 
 
-def _place(error: Exception) -> str:
-    """Say which line asked for it: the last one outside of Paddle."""
+def _locate(error: Exception) -> str:
+    """Describe the line that allocated: the last one outside of Paddle."""
     libraries = Path(paddle.__file__).parents[1]
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
     own = [frame for frame in frames if libraries not in Path(frame.filename).parents]

@@ -1,12 +1,11 @@
-"""Convolutions and their like on the CPU, by the oneDNN library that Paddle's own wheel carries.
+"""Convolution, pooling and normalisation on the CPU by oneDNN, from the library in Paddle's own wheel.
 
-Paddle's dynamic mode never calls that library, and convolves image by image with small matrix products instead, two to
-four times slower. Here its C interface is called through ctypes, so that nothing has to be compiled. The functions
-below take and return plain float32 tensors and know nothing of gradients; ``ppsci_gan.networks.layers`` makes
-differentiable layers of them.
+Paddle's dynamic mode never calls that library; it convolves image by image with small matrix products, two to four
+times slower. This module calls oneDNN's C interface through ctypes, without compilation. Its functions take and return
+plain float32 tensors without gradients; ``ppsci_gan.networks.layers`` builds differentiable layers on them.
 
-Images keep their shape [N, C, H, W], but lie in memory channels last (strides of [N, H, W, C]), which oneDNN's kernels
-read and write as they are. Tensors that lie otherwise are reordered on the way in.
+Images keep their shape [N, C, H, W], but are stored channels last (strides of [N, H, W, C]), which oneDNN's kernels
+read and write directly. Inputs with another layout are reordered.
 
 Reference: oneDNN's C interface, version 3 (https://uxlfoundation.github.io/oneDNN); constants are those of its header
 dnnl_types.h, which do not change within a major version.
@@ -24,16 +23,16 @@ import paddle.nn.functional as F
 from paddle import Tensor
 from paddle import _C_ops
 
-MAJOR_VERSION = 3  # whose constants these are
-FEW_CHANNELS = 4  # as an image has
-CACHED_PRIMITIVES = 512  # each is of one kind and shape; a training uses some dozens
+MAJOR_VERSION = 3  # to which the constants below belong
+FEW_CHANNELS = 4  # images have no more
+CACHED_PRIMITIVES = 512  # one per kind and shape; a training run uses some dozens
 
 _FORWARD_TRAINING, _FORWARD_INFERENCE, _BACKWARD = 64, 96, 128
 _CONVOLUTION, _DECONVOLUTION, _RELU, _RELU_OF_OUTPUT, _LINEAR = 1, 10, 0x20, 0x100, 0x26
 _MAXIMUM_POOL, _MEAN_POOL, _NEAREST = 0x1FF, 0x3FF, 0x2FFF0
 _USE_SCALE, _USE_SHIFT = 2, 4
 _ANY_LAYOUT = 1
-_TINY = 2.0**-64  # products with it are no denormal numbers, which processors are slow with
+_TINY = 2.0**-64  # large enough that products with it are not denormal, which would be slow
 _FLOAT32 = 3
 _QUERY = {"src": 129, "diff_src": 130, "weights": 131, "diff_weights": 132, "dst": 133, "diff_dst": 134}
 _ARGUMENT = {
@@ -69,7 +68,7 @@ class _Argument(ctypes.Structure):
 
 @functools.cache
 def _library() -> ctypes.CDLL | None:
-    """Return the library, or None where the wheel has none or one of another major version."""
+    """Return the library, or None if the wheel lacks it or has another major version."""
     path = Path(paddle.__file__).parent / "libs" / f"libdnnl.so.{MAJOR_VERSION}"
     if not path.is_file():
         return None
@@ -84,12 +83,12 @@ def _library() -> ctypes.CDLL | None:
     return library
 
 
-def available() -> bool:
-    """Whether Paddle's wheel has the library, and views of tensors, which plug-in devices switch off.
+def is_available() -> bool:
+    """Whether Paddle's wheel has the library, and tensors have views, which plug-in devices switch off.
 
     Examples:
         >>> from ppsci_gan.devices import onednn
-        >>> isinstance(onednn.available(), bool)
+        >>> isinstance(onednn.is_available(), bool)
         True
     """
     return _library() is not None and _FLAGS["FLAGS_use_stride_kernel"]
@@ -101,7 +100,7 @@ def _call(name: str, *arguments) -> None:
 
 
 class _Handle:
-    """What oneDNN made, given back when nothing refers to it any more."""
+    """oneDNN object, destroyed with its last reference."""
 
     def __init__(self, kind: str):
         self.pointer = ctypes.c_void_p()
@@ -134,21 +133,21 @@ def _longs(values: Sequence[int]) -> ctypes.Array:
 
 
 def _describe(shape: Sequence[int], strides: Sequence[int] | None = None) -> _Handle:
-    """Return a memory descriptor; without strides the primitive chooses."""
+    """Return a memory descriptor; without strides, the primitive chooses the layout."""
     if strides is None:
         return _create("memory_desc_create_with_tag", len(shape), _longs(shape), _FLOAT32, _ANY_LAYOUT)
     return _create("memory_desc_create_with_strides", len(shape), _longs(shape), _FLOAT32, _longs(strides))
 
 
 def _rectifier(slope: float | None) -> _Handle | None:
-    """Return the attribute that has a primitive rectify its result, with a slope for negative values."""
+    """Return the attribute that makes a primitive rectify its result, with a slope for negative values."""
     if slope is None:
         return None
     steps, attributes = _create("post_ops_create"), _create("primitive_attr_create")
     _call("post_ops_append_eltwise", steps, _RELU, ctypes.c_float(slope), ctypes.c_float(0))
     if slope:
-        # At zero Paddle's gradient is 1, oneDNN's is the slope, and it judges by the result: zeros become a tiny
-        # positive number, which is lost in the rounding of all others.
+        # For a result of zero, Paddle's gradient is 1, oneDNN's the slope. Adding a tiny positive number makes them
+        # agree; it is lost in the rounding of other results.
         _call("post_ops_append_eltwise", steps, _LINEAR, ctypes.c_float(1), ctypes.c_float(_TINY))
     _call("primitive_attr_set_post_ops", attributes, steps)
     return attributes
@@ -162,8 +161,8 @@ def _channels_last(shape: Sequence[int]) -> tuple[int, ...]:
     return c * h * w, 1, c * w, c
 
 
-def lies_channels_last(x: Tensor) -> bool:
-    """Whether an image's memory is that of a dense [N, H, W, C].
+def is_channels_last(x: Tensor) -> bool:
+    """Whether an image is stored as a dense [N, H, W, C].
 
     Args:
         x: [N, C, H, W].
@@ -171,18 +170,18 @@ def lies_channels_last(x: Tensor) -> bool:
     Examples:
         >>> import paddle
         >>> from ppsci_gan.devices import onednn
-        >>> onednn.lies_channels_last(paddle.zeros([1, 2, 3, 3]))
+        >>> onednn.is_channels_last(paddle.zeros([1, 2, 3, 3]))
         False
-        >>> onednn.lies_channels_last(paddle.zeros([1, 1, 3, 3]))
+        >>> onednn.is_channels_last(paddle.zeros([1, 1, 3, 3]))
         True
     """
     shape = x.shape
-    # The stride of an axis of size 1 says nothing.
+    # The stride of an axis of size 1 is irrelevant.
     return all(size == 1 or own == wanted for size, own, wanted in zip(shape, x.strides, _channels_last(shape)))
 
 
 def empty_image(shape: Sequence[int]) -> Tensor:
-    """Return an image [N, C, H, W] of any values that lies channels last.
+    """Return an uninitialised image that is stored channels last.
 
     Args:
         shape: [N, C, H, W].
@@ -196,8 +195,8 @@ def empty_image(shape: Sequence[int]) -> Tensor:
     return _C_ops.transpose(_empty([n, h, w, c]), [0, 3, 1, 2])
 
 
-def channels_last(x: Tensor) -> Tensor:
-    """Return an image as it is if it lies channels last, else a copy that does.
+def to_channels_last(x: Tensor) -> Tensor:
+    """Return an image stored channels last, copied only if necessary.
 
     Args:
         x: [N, C, H, W].
@@ -205,17 +204,17 @@ def channels_last(x: Tensor) -> Tensor:
     Examples:
         >>> import paddle
         >>> from ppsci_gan.devices import onednn
-        >>> onednn.lies_channels_last(onednn.channels_last(paddle.zeros([1, 2, 3, 3])))
+        >>> onednn.is_channels_last(onednn.to_channels_last(paddle.zeros([1, 2, 3, 3])))
         True
     """
-    if lies_channels_last(x):
+    if is_channels_last(x):
         return x
     copy = empty_image(x.shape)
     _reorder(_layout(x), _layout(copy))(src=x, dst=copy)
     return copy
 
 
-# Paddle's public functions take three times as long for these; a small layer notices.
+# Paddle's public functions take three times as long for these, which matters for small layers.
 
 
 def _empty(shape: Sequence[int]) -> Tensor:
@@ -223,10 +222,10 @@ def _empty(shape: Sequence[int]) -> Tensor:
 
 
 def ones(shape: Sequence[int]) -> Tensor:
-    """Return ones in the host's memory.
+    """Return ones in host memory.
 
     Args:
-        shape: Any.
+        shape: Any shape.
     """
     return _C_ops.full(shape, 1.0, paddle.float32, _CPU)
 
@@ -243,7 +242,7 @@ def _image(shape: Sequence[int]) -> _Handle:
 
 
 class _Slot:
-    """An argument of a primitive: the tensor's memory, and where the primitive wants another layout, that of a copy."""
+    """An argument of a primitive: the tensor's memory and, if the primitive needs another layout, a copy's."""
 
     def __init__(self, name: str, tensor: _Handle, wanted: int | None):
         self.number = _ARGUMENT[name]
@@ -267,11 +266,11 @@ def _arguments(*pairs: tuple[int, _Handle]) -> ctypes.Array:
 
 
 class Primitive:
-    """A computation of one kind and shape, made once and called often.
+    """A computation of one kind and shape, created once and called often.
 
     Args:
-        descriptor: What oneDNN is to compute.
-        tensors: Descriptors of how its arguments lie in memory, by name.
+        descriptor: oneDNN's descriptor of the computation.
+        tensors: Memory descriptors of the arguments, by name.
     """
 
     def __init__(self, descriptor: _Handle, **tensors: _Handle):
@@ -283,7 +282,7 @@ class Primitive:
         self.arguments = _arguments(*((slot.number, slot.inner) for slot in self.slots.values()))
 
     def __call__(self, **tensors: Tensor) -> None:
-        """Compute into the output tensors; every tensor must lie in memory as was said when this was made."""
+        """Compute into the output tensors; every tensor must have the layout given at construction."""
         set_data, stream = _library().dnnl_memory_set_data_handle, _stream()
         buffers, outputs = [], []
         for name, slot in self.slots.items():
@@ -328,7 +327,7 @@ def convolution(
         weight: [C', C, h, w].
         bias: [C'], or None.
         geometry: Strides and padding.
-        slope: Where given, the result is rectified, with this slope for negative values.
+        slope: Negative slope of a rectifier after it: 0 for ReLU, None for no rectifier.
 
     Returns:
         [N, C', H', W'], channels last.
@@ -343,38 +342,38 @@ def convolution(
     shape = output_shape(x.shape, weight.shape, geometry)
     result = empty_image(shape)
     primitive = _convolution(tuple(x.shape), _layout(weight), shape, geometry, bias is not None, slope)
-    primitive(src=channels_last(x), weights=weight, dst=result, **_given(bias=bias))
+    primitive(src=to_channels_last(x), weights=weight, dst=result, **_drop_none(bias=bias))
     return result
 
 
 def convolution_transposed(
     x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, size: Sequence[int]
 ) -> Tensor:
-    """Convolve transposed: the gradient of ``convolution`` with respect to its images.
+    """Transposed convolution: the gradient of ``convolution`` with respect to its images.
 
     Args:
         x: [N, C', H', W'].
         weight: [C', C, h, w].
         bias: [C], or None.
         geometry: Strides and padding of that convolution.
-        size: (H, W) of the result, which the geometry leaves open where a stride is more than 1.
+        size: (H, W) of the result, which the geometry leaves ambiguous for strides above 1.
 
     Returns:
         [N, C, H, W], channels last.
     """
     if weight.shape[1] <= FEW_CHANNELS and geometry[:2] == (2, 2) and list(size) == [2 * edge for edge in x.shape[2:]]:
-        return _doubling(x, weight, bias, geometry)
+        return _double_size(x, weight, bias, geometry)
     shape = (x.shape[0], weight.shape[1], *size)
     result = empty_image(shape)
     primitive = _transposed(tuple(x.shape), _layout(weight), shape, geometry, bias is not None)
-    primitive(src=channels_last(x), weights=weight.transpose([1, 0, 2, 3]), dst=result, **_given(bias=bias))
+    primitive(src=to_channels_last(x), weights=weight.transpose([1, 0, 2, 3]), dst=result, **_drop_none(bias=bias))
     return result
 
 
-def _doubling(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
-    """Convolve transposed to twice the size, with few channels: as one convolution for each pixel of a 2 x 2 square.
+def _double_size(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+    """Transposed convolution to twice the size with few output channels: one convolution per pixel of a 2 x 2 square.
 
-    Of a kernel, a pixel sees every other row and column. oneDNN's own way takes some four times as long here.
+    Each pixel uses every other row and column of the kernel. oneDNN's deconvolution takes about four times as long.
     """
     n, _, h, w = x.shape
     channels = weight.shape[1]
@@ -392,9 +391,9 @@ def _doubling(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry
 
 @functools.lru_cache
 def _taps(size: int, padding: int) -> tuple[Tensor, int, int]:
-    """Return which taps of a kernel even and odd pixels see, and the zeros before and behind that they reach.
+    """Return the kernel taps that even and odd pixels use, and the padding before and after.
 
-    An absent one is that after the last.
+    Missing taps have the index after the last one.
     """
     before, behind = (size - 1 - padding + 1) // 2, (1 + padding) // 2
     found = [pixel + padding - 2 * step for pixel in (0, 1) for step in range(-before, behind + 1)]
@@ -408,9 +407,9 @@ def convolution_weight_gradient(
 
     Args:
         x: Images, [N, C, H, W].
-        y: Gradient of the result, [N, C', H', W'].
+        y: Gradient with respect to the result, [N, C', H', W'].
         geometry: Strides and padding of the convolution.
-        shape: Of the weights, [C', C, h, w].
+        shape: Shape of the weights, [C', C, h, w].
         with_bias: Whether there is a bias.
 
     Returns:
@@ -418,8 +417,8 @@ def convolution_weight_gradient(
     """
     weight, bias = _empty(shape), _empty([shape[0]]) if with_bias else None
     primitive = _weight_gradient(tuple(x.shape), tuple(y.shape), _layout(weight), geometry, with_bias)
-    given = {"src": channels_last(x), "diff_dst": channels_last(y), "diff_weights": weight}
-    primitive(**given, **_given(diff_bias=bias))
+    given = {"src": to_channels_last(x), "diff_dst": to_channels_last(y), "diff_weights": weight}
+    primitive(**given, **_drop_none(diff_bias=bias))
     return weight, bias
 
 
@@ -441,12 +440,12 @@ def output_shape(x: Sequence[int], weight: Sequence[int], geometry: Geometry) ->
     return x[0], weight[0], height, (x[3] + left + right - weight[3]) // stride_w + 1
 
 
-def _given(**tensors: Tensor | None) -> dict[str, Tensor]:
+def _drop_none(**tensors: Tensor | None) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in tensors.items() if tensor is not None}
 
 
 def _axes(geometry: Geometry) -> tuple[ctypes.Array, ...]:
-    """Return strides, dilation (none), and padding before and behind."""
+    """Return strides, dilation (none), and padding before and after."""
     stride_h, stride_w, top, bottom, left, right = geometry
     return _longs([stride_h, stride_w]), _longs([0, 0]), _longs([top, left]), _longs([bottom, right])
 
@@ -473,7 +472,7 @@ def _transposed(x, weight: Layout, y, geometry: Geometry, bias: bool) -> Primiti
     arguments = _engine(), _FORWARD_TRAINING, _DECONVOLUTION, *descriptors, *_axes(geometry), None
     descriptor = _create("deconvolution_forward_primitive_desc_create", *arguments)
     weights = _describe(swapped(shape), swapped(strides))
-    return Primitive(descriptor, src=_image(x), weights=weights, dst=_image(y), **_given(bias=vector))
+    return Primitive(descriptor, src=_image(x), weights=weights, dst=_image(y), **_drop_none(bias=vector))
 
 
 @_cached
@@ -484,27 +483,27 @@ def _weight_gradient(x, y, weight: Layout, geometry: Geometry, bias: bool) -> Pr
     arguments = _engine(), _CONVOLUTION, *descriptors, *_axes(geometry), hint, None
     descriptor = _create("convolution_backward_weights_primitive_desc_create", *arguments)
     given = {"src": _image(x), "diff_dst": _image(y), "diff_weights": _describe(*weight)}
-    return Primitive(descriptor, **given, **_given(diff_bias=vector))
+    return Primitive(descriptor, **given, **_drop_none(diff_bias=vector))
 
 
 # --- matrix products ---
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None, slope: float | None = None) -> Tensor:
-    """Multiply rows by a matrix and add a bias, in one pass.
+    """Linear layer in one pass: product, bias and rectifier.
 
     Args:
         x: [N, C].
         weight: [C, C'].
         bias: [C'], or None.
-        slope: Where given, the result is rectified, with this slope for negative values.
+        slope: Negative slope of a rectifier after it: 0 for ReLU, None for no rectifier.
 
     Returns:
         [N, C'].
     """
     result = _empty([x.shape[0], weight.shape[1]])
     primitive = _linear(_layout(x), _layout(weight), bias is not None, slope)
-    primitive(src=x, weights=weight, dst=result, **_given(bias=bias))
+    primitive(src=x, weights=weight, dst=result, **_drop_none(bias=bias))
     return result
 
 
@@ -516,10 +515,10 @@ def _linear(x: Layout, weight: Layout, bias: bool, slope: float | None) -> Primi
     descriptors = _describe(*x), _describe(*weight), vector, _describe(*y)
     descriptor = _create("matmul_primitive_desc_create", _engine(), *descriptors, _rectifier(slope))
     given = {"src": _describe(*x), "weights": _describe(*weight), "dst": _describe(*y)}
-    return Primitive(descriptor, **given, **_given(bias=vector))
+    return Primitive(descriptor, **given, **_drop_none(bias=vector))
 
 
-# --- element by element, pooling, normalisation ---
+# --- activations, pooling, normalisation ---
 
 
 def relu(x: Tensor, slope: float = 0.0) -> Tensor:
@@ -532,7 +531,7 @@ def relu(x: Tensor, slope: float = 0.0) -> Tensor:
     Returns:
         The same shape, in the same layout where that is dense.
     """
-    x = _dense(x)
+    x = _to_dense(x)
     y = _empty_like(x)
     _elementwise(_RELU, x.size, slope, 0)(src=x, dst=y)
     if slope:  # see _rectifier
@@ -541,54 +540,54 @@ def relu(x: Tensor, slope: float = 0.0) -> Tensor:
 
 
 def relu_gradient(g: Tensor, y: Tensor, slope: float = 0.0) -> Tensor:
-    """Return the gradient of a rectifier, by itself or behind a convolution, with respect to its argument.
+    """Return the gradient of a rectifier, alone or after a convolution, with respect to its argument.
 
     Args:
-        g: Gradient of the result.
+        g: Gradient with respect to the result.
         y: The result.
         slope: For negative values.
 
     Returns:
         The same shape, in the layout of ``y``.
     """
-    y = _dense(y)
+    y = _to_dense(y)
     result = _empty_like(y)
-    _relu_gradient(y.size, slope)(diff_dst=_lying_like(g, y), dst=y, diff_src=result)
+    _relu_gradient(y.size, slope)(diff_dst=_match_layout(g, y), dst=y, diff_src=result)
     return result
 
 
 def pool(x: Tensor, size: int, stride: int, padding: int = 0, maximum: bool = False) -> Tensor:
-    """Mean or maximum of squares of size x size pixels; zeros around the image do not count.
+    """Mean or max pooling; the mean excludes the padding.
 
     Args:
         x: [N, C, H, W].
-        size: Edge of the squares.
-        stride: Between them.
-        padding: Pixels around the image.
-        maximum: In place of the mean.
+        size: Height and width of the window.
+        stride: Stride.
+        padding: Padding.
+        maximum: Whether to take the maximum instead of the mean.
 
     Returns:
         [N, C, H', W'], channels last.
     """
     n, c, *edges = x.shape
     y = empty_image([n, c, *((edge + 2 * padding - size) // stride + 1 for edge in edges)])
-    _pool(tuple(x.shape), tuple(y.shape), size, stride, padding, maximum)(src=channels_last(x), dst=y)
+    _pool(tuple(x.shape), tuple(y.shape), size, stride, padding, maximum)(src=to_channels_last(x), dst=y)
     return y
 
 
 def mean_pool_gradient(g: Tensor, size: int) -> Tensor:
-    """Return the gradient of the mean of every square of size x size pixels with respect to the image.
+    """Return the gradient of mean pooling, with stride ``size``, with respect to the image.
 
     Args:
-        g: Gradient of the result, [N, C, H, W].
-        size: Edge of the squares.
+        g: Gradient with respect to the result, [N, C, H, W].
+        size: Height and width of the window.
 
     Returns:
         [N, C, H * size, W * size], channels last.
     """
     n, c, h, w = g.shape
     result = empty_image([n, c, h * size, w * size])
-    _mean_pool_gradient((n, c, h, w), size)(diff_dst=channels_last(g), diff_src=result)
+    _mean_pool_gradient((n, c, h, w), size)(diff_dst=to_channels_last(g), diff_src=result)
     return result
 
 
@@ -603,7 +602,7 @@ def add(x: Tensor, y: Tensor) -> Tensor:
         [N, C, H, W], channels last.
     """
     result = empty_image(x.shape)
-    _sum(x.size)(first=channels_last(x), second=channels_last(y), dst=result)
+    _sum(x.size)(first=to_channels_last(x), second=to_channels_last(y), dst=result)
     return result
 
 
@@ -611,7 +610,7 @@ def scale_(x: Tensor, factor: float) -> Tensor:
     """Multiply by a number, in place.
 
     Args:
-        x: Dense in some order of its axes.
+        x: Any dense layout.
         factor: The number.
     """
     _elementwise(_LINEAR, x.size, factor, 0)(src=x, dst=x)
@@ -619,18 +618,18 @@ def scale_(x: Tensor, factor: float) -> Tensor:
 
 
 def repeat_pixels(x: Tensor, size: int) -> Tensor:
-    """Repeat every pixel to a square of size x size: nearest-neighbour up-sampling.
+    """Nearest-neighbour upsampling: repeat every pixel to a square of size x size.
 
     Args:
         x: [N, C, H, W].
-        size: Edge of the squares.
+        size: Factor for height and width.
 
     Returns:
         [N, C, H * size, W * size], channels last.
     """
     n, c, h, w = x.shape
     y = empty_image([n, c, h * size, w * size])
-    _repeat_pixels((n, c, h, w), size)(src=channels_last(x), dst=y)
+    _repeat_pixels((n, c, h, w), size)(src=to_channels_last(x), dst=y)
     return y
 
 
@@ -648,7 +647,7 @@ def batch_norm(x: Tensor, scale: Tensor, shift: Tensor, epsilon: float) -> tuple
     """
     y, mean, variance = empty_image(x.shape), _empty(scale.shape), _empty(scale.shape)
     primitive = _batch_norm(tuple(x.shape), epsilon)
-    primitive(src=channels_last(x), scale=scale, shift=shift, dst=y, mean=mean, variance=variance)
+    primitive(src=to_channels_last(x), scale=scale, shift=shift, dst=y, mean=mean, variance=variance)
     return y, mean, variance
 
 
@@ -658,19 +657,19 @@ def batch_norm_gradient(
     """Return the gradients of ``batch_norm`` with respect to its images, scale and shift.
 
     Args:
-        g: Gradient of the result, [N, C, H, W].
+        g: Gradient with respect to the result, [N, C, H, W].
         x: The images.
         scale: [C].
-        mean: What ``batch_norm`` returned, [C].
-        variance: Likewise.
-        epsilon: As given to it.
+        mean: From ``batch_norm``, [C].
+        variance: From ``batch_norm``, [C].
+        epsilon: As for ``batch_norm``.
     """
-    of_x, of_scale, of_shift = empty_image(x.shape), _empty(scale.shape), _empty(scale.shape)
+    grad_x, grad_scale, grad_shift = empty_image(x.shape), _empty(scale.shape), _empty(scale.shape)
     statistics = {"scale": scale, "mean": mean, "variance": variance}
-    gradients = {"diff_src": of_x, "diff_scale": of_scale, "diff_shift": of_shift}
+    gradients = {"diff_src": grad_x, "diff_scale": grad_scale, "diff_shift": grad_shift}
     primitive = _batch_norm_gradient(tuple(x.shape), epsilon)
-    primitive(diff_dst=channels_last(g), src=channels_last(x), **statistics, **gradients)
-    return of_x, of_scale, of_shift
+    primitive(diff_dst=to_channels_last(g), src=to_channels_last(x), **statistics, **gradients)
+    return grad_x, grad_scale, grad_shift
 
 
 def layer_norm(x: Tensor, scale: Tensor, shift: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -687,8 +686,8 @@ def layer_norm(x: Tensor, scale: Tensor, shift: Tensor, epsilon: float) -> tuple
     """
     y, mean, variance = empty_image(x.shape), _empty([x.shape[0]]), _empty([x.shape[0]])
     pixels = x.shape[2] * x.shape[3]
-    given = {"scale": for_pixels(scale, pixels), "shift": for_pixels(shift, pixels)}
-    _layer_norm(tuple(x.shape), epsilon)(src=channels_last(x), dst=y, mean=mean, variance=variance, **given)
+    given = {"scale": repeat_for_pixels(scale, pixels), "shift": repeat_for_pixels(shift, pixels)}
+    _layer_norm(tuple(x.shape), epsilon)(src=to_channels_last(x), dst=y, mean=mean, variance=variance, **given)
     return y, mean, variance
 
 
@@ -698,29 +697,31 @@ def layer_norm_gradient(
     """Return the gradients of ``layer_norm`` with respect to its images, scale and shift.
 
     Args:
-        g: Gradient of the result, [N, C, H, W].
+        g: Gradient with respect to the result, [N, C, H, W].
         x: The images.
         scale: [C].
-        mean: What ``layer_norm`` returned, [N].
-        variance: Likewise.
-        epsilon: As given to it.
+        mean: From ``layer_norm``, [N].
+        variance: From ``layer_norm``, [N].
+        epsilon: As for ``layer_norm``.
     """
     width = x.size // x.shape[0]
-    of_x, of_scale, of_shift = empty_image(x.shape), _empty([width]), _empty([width])
-    scale = for_pixels(scale, width // x.shape[1])
-    # A shift changes nothing, but oneDNN 3.6 asks for one.
+    grad_x, grad_scale, grad_shift = empty_image(x.shape), _empty([width]), _empty([width])
+    scale = repeat_for_pixels(scale, width // x.shape[1])
+    # The gradient does not depend on the shift, but oneDNN 3.6 requires one.
     given = {"scale": scale, "shift": scale, "mean": mean, "variance": variance}
-    gradients = {"diff_src": of_x, "diff_scale": of_scale, "diff_shift": of_shift}
-    _layer_norm_gradient(tuple(x.shape), epsilon)(diff_dst=channels_last(g), src=channels_last(x), **given, **gradients)
-    return of_x, *(over_pixels(values, x.shape[1]) for values in (of_scale, of_shift))
+    gradients = {"diff_src": grad_x, "diff_scale": grad_scale, "diff_shift": grad_shift}
+    _layer_norm_gradient(tuple(x.shape), epsilon)(
+        diff_dst=to_channels_last(g), src=to_channels_last(x), **given, **gradients
+    )
+    return grad_x, *(sum_over_pixels(values, x.shape[1]) for values in (grad_scale, grad_shift))
 
 
-def for_pixels(values: Tensor, pixels: int) -> Tensor:
-    """Repeat a value per channel for every pixel of an image that lies channels last.
+def repeat_for_pixels(values: Tensor, pixels: int) -> Tensor:
+    """Repeat values per channel for every pixel of an image stored channels last.
 
     Args:
-        values: [C], or of any shape with as many values.
-        pixels: Their number.
+        values: [C], or C values in another shape.
+        pixels: Number of pixels.
 
     Returns:
         [pixels * C].
@@ -728,8 +729,8 @@ def for_pixels(values: Tensor, pixels: int) -> Tensor:
     return values.reshape([1, -1]).tile([pixels, 1]).reshape([-1])
 
 
-def over_pixels(values: Tensor, channels: int) -> Tensor:
-    """Sum the values of every channel over the pixels of an image that lies channels last.
+def sum_over_pixels(values: Tensor, channels: int) -> Tensor:
+    """Sum the values of every channel over the pixels of an image stored channels last.
 
     Args:
         values: [pixels * C].
@@ -757,15 +758,15 @@ def _empty_like(x: Tensor) -> Tensor:
     return _empty(x.shape) if x.is_contiguous() else empty_image(x.shape)
 
 
-def _dense(x: Tensor) -> Tensor:
-    if x.is_contiguous() or len(x.shape) == 4 and lies_channels_last(x):
+def _to_dense(x: Tensor) -> Tensor:
+    if x.is_contiguous() or len(x.shape) == 4 and is_channels_last(x):
         return x
-    return channels_last(x) if len(x.shape) == 4 else x.clone()
+    return to_channels_last(x) if len(x.shape) == 4 else x.clone()
 
 
-def _lying_like(x: Tensor, y: Tensor) -> Tensor:
+def _match_layout(x: Tensor, y: Tensor) -> Tensor:
     if not y.is_contiguous():
-        return channels_last(x)
+        return to_channels_last(x)
     return x if x.is_contiguous() else x.clone()
 
 

@@ -1,4 +1,4 @@
-"""The operators that the networks are made of: which of them a device has, and how far it is from the CPU."""
+"""The networks' operators on a device: which it supports, and how far its results are from the CPU's."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ppsci_gan.devices import device
 
 
 class Operator(NamedTuple):
-    """An operator, and how to try it.
+    """An operator and a test case.
 
     Attributes:
-        kernel: Paddle's name of its kernel; those of its gradients follow from it.
-        run: Applies it.
-        shapes: Of its arguments.
-        once_only: Whether nothing of the suite differentiates it twice.
+        kernel: Paddle's name of its kernel, from which those of its gradients derive.
+        run: Applies the operator.
+        shapes: Shapes of its arguments.
+        once_only: Whether the suite never differentiates it twice.
     """
 
     kernel: str
@@ -72,28 +72,28 @@ OPERATORS = (
 ORDERS = {"forward": "{}", "backward": "{}_grad", "double backward": "{}_double_grad"}
 
 
-def table() -> list[str]:
-    """Try every operator on the current device, forward, backward and twice backward.
+def tabulate_support() -> list[str]:
+    """Run every operator on the current device: forward, backward and double backward.
 
     Returns:
-        Lines of a table. ``ok``: the device has the kernel; ``ok*``: the result is right, but the device has no kernel
-        of this name, so that the work is done by others, or by the CPU on a plug-in; ``missing``: it fails. The last
-        column is the largest difference from the CPU, as a share of the largest value.
+        Lines of a table. ``ok``: the device has the kernel; ``ok*``: it works without a kernel of this name, by other
+        kernels or, for a plug-in, on the CPU; ``missing``: it fails. The last column is the largest difference from the
+        CPU relative to the largest value.
 
     Examples:
         >>> from ppsci_gan.devices import device
         >>> from ppsci_gan.devices import operators
         >>> device.select("cpu")
         'cpu'
-        >>> len(operators.table()) == len(operators.OPERATORS) + 1
+        >>> len(operators.tabulate_support()) == len(operators.OPERATORS) + 1
         True
     """
     here = paddle.device.get_device()
     lines = ["{:<28}{:<10}{:<11}{:<18}{}".format("operator", *ORDERS, "difference from the CPU")]
     for operator in OPERATORS:
         wanted = list(ORDERS)[: 2 if operator.once_only else 3]
-        found, status, difference = _results(operator, here), [], 0.0
-        expected = found if here == "cpu" else _results(operator, "cpu")
+        found, status, difference = _run(operator, here), [], 0.0
+        expected = found if here == "cpu" else _run(operator, "cpu")
         for order in wanted:
             if order not in found:
                 status.append("missing")
@@ -105,8 +105,8 @@ def table() -> list[str]:
     return lines
 
 
-def _results(operator: Operator, place: str) -> dict[str, list[np.ndarray]]:
-    """Return what the operator and its gradients give on a device, as far as it goes."""
+def _run(operator: Operator, place: str) -> dict[str, list[np.ndarray]]:
+    """Return the results of an operator and its gradients on a device, up to the first failure."""
     here = paddle.device.get_device()
     paddle.device.set_device(place)
     results: dict[str, list[np.ndarray]] = {}
@@ -122,7 +122,7 @@ def _results(operator: Operator, place: str) -> dict[str, list[np.ndarray]]:
         if not operator.once_only:
             twice = paddle.grad(sum((g**2).sum() for g in gradients), inputs, allow_unused=True)
             results["double backward"] = [g.numpy() for g in twice if g is not None]
-    except (RuntimeError, NotImplementedError, ValueError):  # what Paddle raises for a kernel that is not there
+    except (RuntimeError, NotImplementedError, ValueError):  # what Paddle raises for a missing kernel
         return results
     finally:
         paddle.device.set_device(here)

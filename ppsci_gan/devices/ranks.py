@@ -1,6 +1,6 @@
-"""Several processes as one training: what they agree on, and what is divided among them.
+"""Data-parallel training: communication among processes, the ranks.
 
-``python -m paddle.distributed.launch`` starts the processes, the ranks. For one process every function does nothing.
+``python -m paddle.distributed.launch`` starts the ranks. With a single one, no function communicates.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BATCH_NORMS = (nn.BatchNorm1D, nn.BatchNorm2D)
 
 
 def is_first() -> bool:
-    """Whether this rank is the one that writes.
+    """Whether this is the rank that writes files.
 
     Examples:
         >>> from ppsci_gan.devices import ranks
@@ -44,14 +44,14 @@ def count() -> int:
 
 
 def start() -> None:
-    """Join the other ranks, if this process was launched with some; the device is selected before."""
+    """Join the other ranks, if any. Select the device first."""
     if dist.get_world_size() > 1 and not dist.is_initialized():
         dist.init_parallel_env()
 
 
 @functools.lru_cache(maxsize=1)
 def _host_group() -> dist.communication.group.Group | None:
-    """Return the group for what lies in host memory; None for the default one, which on a CPU does that already."""
+    """Return the group for host memory; None, the default group, on a CPU."""
     return None if paddle.device.get_device() == "cpu" else dist.new_group(backend="gloo")
 
 
@@ -63,10 +63,10 @@ def _gather(values: np.ndarray) -> list[np.ndarray]:
 
 
 def any_rank(flag: bool) -> bool:
-    """Whether a flag is set on any rank; all ranks have to ask.
+    """Whether a flag is set on any rank; all ranks must call it.
 
     Args:
-        flag: This rank's.
+        flag: This rank's flag.
 
     Examples:
         >>> from ppsci_gan.devices import ranks
@@ -77,10 +77,10 @@ def any_rank(flag: bool) -> bool:
 
 
 def mean(values: np.ndarray) -> np.ndarray:
-    """Return the mean over ranks; all ranks have to ask.
+    """Return the mean over ranks; all ranks must call it.
 
     Args:
-        values: This rank's, of the same shape on every rank.
+        values: This rank's values, of the same shape on every rank.
 
     Examples:
         >>> import numpy as np
@@ -92,15 +92,15 @@ def mean(values: np.ndarray) -> np.ndarray:
 
 
 def wait_for_all() -> None:
-    """Go on when every rank has come here."""
+    """Wait until every rank has called this."""
     any_rank(False)
 
 
 def is_peer_failure(error: Exception) -> bool:
-    """Whether an error says that another rank has gone.
+    """Whether an error means that another rank has failed.
 
     Args:
-        error: What a step among ranks raised.
+        error: Exception from a distributed computation.
 
     Examples:
         >>> from ppsci_gan.devices import ranks
@@ -111,10 +111,10 @@ def is_peer_failure(error: Exception) -> bool:
 
 
 def broadcast_text(text: str) -> str:
-    """Return the first rank's value of a text; all ranks have to ask.
+    """Return the first rank's text; all ranks must call it.
 
     Args:
-        text: This rank's, shorter than 4096 bytes.
+        text: This rank's text, at most 4096 bytes in UTF-8.
 
     Examples:
         >>> from ppsci_gan.devices import ranks
@@ -128,10 +128,10 @@ def broadcast_text(text: str) -> str:
 
 
 def map_rows(function: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:
-    """Apply a function to rows, a share of them on every rank.
+    """Apply a function to rows, divided among the ranks.
 
     Args:
-        function: Maps [n, ...] to [n, ...], each row by itself.
+        function: Maps [n, ...] to [n, ...], row by row.
         rows: The same [N, ...] on every rank.
 
     Returns:
@@ -147,30 +147,30 @@ def map_rows(function: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> 
     if ranks == 1:
         return function(rows)
     longest = -(-len(rows) // ranks)
-    part = function(rows[np.arange(rank, rank + longest * ranks, ranks) % len(rows)])  # the last one may be doubled
+    part = function(rows[np.arange(rank, rank + longest * ranks, ranks) % len(rows)])  # wraps around for equal parts
     result = np.empty((longest * ranks, *part.shape[1:]), part.dtype)
-    for other, of_other in enumerate(_gather(np.ascontiguousarray(part))):
-        result[other::ranks] = of_other
+    for other, other_part in enumerate(_gather(np.ascontiguousarray(part))):
+        result[other::ranks] = other_part
     return result[: len(rows)]
 
 
 def average_gradients(parameters: Iterable[Tensor]) -> None:
-    """Put the mean over ranks in the place of each gradient.
+    """Replace each gradient by its mean over ranks.
 
     Args:
-        parameters: The same on every rank; those without a gradient are left out.
+        parameters: The same parameters on every rank; those without a gradient are skipped.
     """
     if dist.get_world_size() > 1:
         fused_allreduce_gradients(list(parameters), None)
 
 
 def synchronise_batch_norm(network: nn.Layer) -> None:
-    """Let batch normalisation take its statistics over the batches of all ranks while training.
+    """Compute batch normalisation's training statistics over the batches of all ranks.
 
-    What a step does then does not depend on how its batch is divided. Paddle's own SyncBatchNorm is for GPUs only.
+    A step then does not depend on how its batch is divided. Paddle's own SyncBatchNorm supports GPUs only.
 
     Args:
-        network: Its layers change in place; names of parameters and buffers stay.
+        network: Network to change in place; names of parameters and buffers stay.
     """
     if dist.get_world_size() > 1:
         for layer in network.sublayers(include_self=True):
@@ -194,17 +194,17 @@ def _batch_norm(layer: nn.Layer, x: Tensor) -> Tensor:
     if not layer.training:
         return type(layer).forward(layer, x)
     axes = [0, *range(2, x.ndim)]
-    of_channels = [1, -1] + [1] * (x.ndim - 2)
+    per_channel = [1, -1] + [1] * (x.ndim - 2)
     values = x.astype("float32") if x.dtype in (paddle.float16, paddle.bfloat16) else x
     count = x.size // x.shape[1] * dist.get_world_size()
     mean = _SumOverRanks.apply(values.sum(axes)) / count
-    centred = values - mean.reshape(of_channels)
+    centred = values - mean.reshape(per_channel)
     variance = _SumOverRanks.apply((centred * centred).sum(axes)) / count
-    result = centred / paddle.sqrt(variance + layer._epsilon).reshape(of_channels)
+    result = centred / paddle.sqrt(variance + layer._epsilon).reshape(per_channel)
     if layer.weight is not None:
-        result = result * layer.weight.reshape(of_channels)
+        result = result * layer.weight.reshape(per_channel)
     if layer.bias is not None:
-        result = result + layer.bias.reshape(of_channels)
+        result = result + layer.bias.reshape(per_channel)
     with paddle.no_grad():
         for running, value in ((layer._mean, mean), (layer._variance, variance)):
             running.set_value(running * layer._momentum + value * (1 - layer._momentum))

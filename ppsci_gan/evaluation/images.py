@@ -101,7 +101,7 @@ class ImageEvaluation:
         Returns:
             The validator by its name; its metrics are named after the scorers.
         """
-        inputs = latent.fixed(generator, self.num_samples, seed)
+        inputs = latent.sample_fixed(generator, self.num_samples, seed)
 
         def to_images(outputs: dict[str, paddle.Tensor]) -> paddle.Tensor:
             samples = outputs[generator.output_keys[0]].numpy()

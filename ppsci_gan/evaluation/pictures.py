@@ -47,7 +47,7 @@ def draw_all(
     way = latent.walk(generator, **WALK, seed=seed)
     frames = generate(way)
     save_grid(frames, place / "walk.png", columns=WALK["steps"])
-    plots.save_animation(plots.enlarged(frames, ANIMATED), str(place / "walk.gif"))
+    plots.save_animation(plots.enlarge(frames, ANIMATED), str(place / "walk.gif"))
     save_grid(generate(latent.sweep(generator, **SWEEP, seed=seed)), place / "sweep.png", columns=SWEEP["steps"])
     if generator.label_num:
         draw_classes(generator, generate, place, way, seed)
@@ -76,9 +76,9 @@ def draw_classes(
         seed: Of the grid's latents.
     """
     classes = generator.label_num
-    rows = generate(latent.every_class(generator, latent.fixed(generator, ROWS, seed)))
+    rows = generate(latent.repeat_for_classes(generator, latent.sample_fixed(generator, ROWS, seed)))
     save_grid(rows, folder / "classes.png", columns=classes)
-    frames = generate(latent.every_class(generator, way))
+    frames = generate(latent.repeat_for_classes(generator, way))
     frames = frames.reshape([-1, classes, *frames.shape[1:]]).transpose(0, 2, 3, 1, 4)  # classes beside each other
     plots.save_animation(frames.reshape([*frames.shape[:3], -1]), str(folder / "classes.gif"))
 
@@ -91,4 +91,4 @@ def save_grid(images: np.ndarray, path: str | Path, columns: int | None = None) 
         path: The PNG file.
         columns: Images per row; by default the grid is as square as N allows.
     """
-    plots.save_image_grid(plots.enlarged(images, plots.SMALLEST_SHOWN), str(path), columns)
+    plots.save_image_grid(plots.enlarge(images, plots.SMALLEST_SHOWN), str(path), columns)

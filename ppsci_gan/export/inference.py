@@ -125,7 +125,7 @@ class GeneratorPredictor(GeneralPredictor):
         with self._explain_failure():
             self.predict({key: value[:batch_size] for key, value in inputs.items()}, batch_size)
         warm = time.perf_counter()
-        with memory.explained("inference", memory.INFERENCE):
+        with memory.explain_out_of_memory("inference", memory.INFERENCE):
             samples = next(iter(self.predict(inputs, batch_size).values()))
         seconds = time.perf_counter() - warm
         report = {

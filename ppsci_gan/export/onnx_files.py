@@ -27,7 +27,7 @@ def check(generator: nn.Layer, path: str) -> None:
     """
     import onnxruntime  # an extra
 
-    inputs = latent.fixed(generator, 3, seed=0)
+    inputs = latent.sample_fixed(generator, 3, seed=0)
     with paddle.no_grad():
         outputs = generator({key: paddle.to_tensor(value) for key, value in inputs.items()})
     expected = outputs[generator.output_keys[0]].astype("float32").numpy()

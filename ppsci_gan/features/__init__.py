@@ -1,1 +1,1 @@
-"""Networks whose features the scores compare: images in, features and class probabilities out."""
+"""Feature extractors for the scores: images in, features and class probabilities out."""

@@ -1,4 +1,4 @@
-"""Small classifiers of MNIST and CIFAR-10: feature spaces of the data's own domain, shipped with the suite."""
+"""Small classifiers of MNIST and CIFAR-10, shipped with the suite: feature spaces of the data's own domain."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ppsci_gan.networks import layers
 
 
 class Classifier(nn.Layer):
-    """Convolutional network of six layers; its features are the averaged activations of the last one.
+    """Convolutional network of six layers; its features are the spatial means of the last one.
 
     Args:
-        channels: Of the images, 1 or 3.
+        channels: Image channels, 1 or 3.
         width: Channels of the first layer; the last one has eight times as many.
         num_classes: Number of classes.
 
@@ -55,20 +55,20 @@ class Classifier(nn.Layer):
         """Return the classes' logits, float32 [N, num_classes].
 
         Args:
-            features: What ``forward`` returned.
+            features: Result of ``forward``.
         """
         return self.head(features)
 
 
 class _Convolution(nn.Sequential):
-    """Convolution, batch normalisation, rectifier."""
+    """Convolution, batch normalisation, ReLU."""
 
     def __init__(self, channels_in: int, channels_out: int):
         conv = layers.Conv2D(channels_in, channels_out, 3, padding=1, bias_attr=False)
         super().__init__(conv, layers.BatchNorm2D(channels_out))
 
     def forward(self, x: Tensor) -> Tensor:
-        return layers.normalized_conv2d(*self, x)
+        return layers.conv2d_norm_relu(*self, x)
 
 
 class _Halve(nn.Layer):

@@ -1,4 +1,4 @@
-"""Running a network over many images, once: the features of real images are kept on disk."""
+"""Feature extraction, with the features of real images cached on disk."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ppsci_gan.errors import InputError
 from ppsci_gan.features import inception
 from ppsci_gan.features.classifier import Classifier
 from ppsci_gan.files import atomic
-from ppsci_gan.files import cache
+from ppsci_gan.files import cache_folder
 from ppsci_gan.metrics.frechet import Gaussian
 from ppsci_gan.metrics.frechet import fit_gaussian
 from ppsci_gan.networks import layers
@@ -31,10 +31,10 @@ class Extractor:
     """Features and class probabilities of images.
 
     Args:
-        name: Of the space, such as ``inception``.
+        name: Name of the feature space, such as ``inception``.
         network: Maps images, uint8 [N, C, H, W], to features [N, D]; its ``logits`` maps those to classes.
-        protocol: What else decides the figures, such as the resizing; stated with every score.
-        image_shape: (C, H, W) that the network is made for; None takes any.
+        protocol: Other settings that affect scores, such as the resizing; reported with every score.
+        image_shape: (C, H, W) that the network requires; None for any.
         batch_size: Images at a time.
 
     Examples:
@@ -62,7 +62,7 @@ class Extractor:
         self.batch_size = batch_size
 
     def features(self, images: np.ndarray) -> np.ndarray:
-        """Return the features, float32 [N, D]; every rank computes a share of them.
+        """Return the features, float32 [N, D]; the ranks share the work.
 
         Args:
             images: uint8 [N, C, H, W].
@@ -87,18 +87,18 @@ class Extractor:
         return features
 
     def cached_features(self, images: np.ndarray) -> np.ndarray:
-        """Return the features of real images, from disk where the same network has seen the same images before.
+        """Return the features of real images, cached on disk by network and images.
 
         Args:
             images: As for ``features``.
 
         Returns:
-            float32 [N, D], read-only, mapped from the file: it takes no memory of its own.
+            float32 [N, D], read-only and memory-mapped.
         """
         return self._cached(images, "features", lambda: self.features(images))
 
     def cached_gaussian(self, images: np.ndarray) -> Gaussian:
-        """Return mean and covariance of the features of real images, from disk where they have been computed before.
+        """Return mean and covariance of the features of real images, cached on disk like the features.
 
         Args:
             images: As for ``features``.
@@ -113,12 +113,12 @@ class Extractor:
 
     def _cached(self, images: np.ndarray, kind: str, compute: Callable[[], np.ndarray]) -> np.ndarray:
         self._check(images)
-        # Whose kernels compute changes the last digits, and two evaluations by the same ones are to be equal.
+        # oneDNN and Paddle differ in the last digits: separate entries keep repeated evaluations identical.
         kernels = "onednn" if layers.uses_onednn(self.network) else "paddle"
         key = hashlib.sha256(json.dumps([self.protocol, images.shape, kernels]).encode())
         key.update(np.ascontiguousarray(images))
-        file = cache("features") / f"{key.hexdigest()}.{kind}.npy"
-        if ranks.any_rank(not file.is_file()):  # else some would wait for others in what they compute together
+        file = cache_folder("features") / f"{key.hexdigest()}.{kind}.npy"
+        if ranks.any_rank(not file.is_file()):  # all ranks or none, because computing is collective
             with atomic(file) as temporary, temporary.open("wb") as stream:
                 np.save(stream, compute())
         try:
@@ -131,7 +131,7 @@ class Extractor:
         """Return the probability of each class, float32 [N, K].
 
         Args:
-            features: What ``features`` returned.
+            features: Result of ``features``.
         """
         batches = np.array_split(features, -(-len(features) // 10_000))
         return np.concatenate([F.softmax(self.network.logits(paddle.to_tensor(b))).numpy() for b in batches])
@@ -150,15 +150,15 @@ class Extractor:
 
 
 def load_inception(path: str) -> Extractor:
-    """Return Inception of 2015-12-05, the network of the literature's scores.
+    """Return Inception of 2015-12-05, the network behind published scores.
 
-    The protocol says ``published`` where the file's SHA-256 does; other weights of the same network get a warning.
+    The protocol says whether the weights are the published ones; others log a warning.
 
     Args:
-        path: Its weights: ``.pth``, ``.safetensors`` or a URL; see ``ppsci_gan.features.inception``.
+        path: Path or URL of the weights, ``.pth`` or ``.safetensors``; see ``ppsci_gan.features.inception``.
 
     Raises:
-        InputError: There is no such file, or it holds another network's weights.
+        InputError: The file is missing or holds another network's weights.
     """
     network = inception.load(path)
     version = "2015-12-05, published" if network.published else NOT_PUBLISHED
@@ -167,13 +167,13 @@ def load_inception(path: str) -> Extractor:
 
 
 def load_classifier(path: str) -> Extractor:
-    """Return a classifier that ``python -m ppsci_gan.commands.features train-classifier`` trained.
+    """Return a classifier trained by ``python -m ppsci_gan.commands.features train-classifier``.
 
     Args:
-        path: Its file, such as ``pretrained/classifier_mnist.safetensors``.
+        path: File of its weights, such as ``pretrained/classifier_mnist.safetensors``.
 
     Raises:
-        InputError: There is no such file, or it holds something else.
+        InputError: The file is missing or not a classifier.
     """
     _, state = weights.read_checkpoint(path)
     if not {"data", "image_shape", "width", "test_accuracy"} <= set(state):

@@ -1,8 +1,8 @@
-"""Inception-v3 as TensorFlow published it on 2015-12-05: the network of the literature's Inception Score and FID.
+"""Inception-v3 as TensorFlow published it on 2015-12-05: the network behind published Inception Scores and FIDs.
 
-It differs from later Inception-v3: 1008 classes, average pooling that leaves the padding out, max pooling in the last
-block (https://arxiv.org/abs/1512.00567; the graph classify_image_graph_def.pb). Layers are named as in the conversions
-of pytorch-fid and torch-fidelity.
+It differs from later Inception-v3: 1008 classes, average pooling that excludes the padding, max pooling in the last
+block (https://arxiv.org/abs/1512.00567; the graph classify_image_graph_def.pb). Layer names are those of pytorch-fid
+and torch-fidelity.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ FEATURE_DIM, NUM_CLASSES = 2048, 1008
 class Inception(nn.Layer):
     """Pooled features and logits of images of any size.
 
-    Images are resized and scaled as in TensorFlow 1: bilinear, pixel i of the result taken at i * size / 299, without
+    Images are resized and scaled as in TensorFlow 1: bilinearly, sampling pixel i at i * size / 299, without
     antialiasing; then (pixel - 128) / 128.
 
     Attributes:
-        published: Whether the weights are those that the literature's scores are of; ``load`` says.
+        published: Whether the weights are the published ones; set by ``load``.
 
     Examples:
         >>> import paddle
@@ -79,7 +79,7 @@ class Inception(nn.Layer):
         """Return the features of the last pooling layer (pool3), float32 [N, 2048].
 
         Args:
-            images: uint8 [N, 3 or 1, H, W]; grey ones are taken as three equal channels.
+            images: uint8 [N, 3 or 1, H, W]; grey ones are repeated to three channels.
         """
         if images.shape[1] == 1:
             images = images.expand([-1, 3, -1, -1])
@@ -97,16 +97,16 @@ class Inception(nn.Layer):
         """Return the classes' logits, float32 [N, 1008].
 
         Args:
-            features: What ``forward`` returned.
-            bias: Whether to add the last layer's bias. The published Inception Scores are without.
+            features: Result of ``forward``.
+            bias: Whether to add the last layer's bias; published Inception Scores are computed without it.
         """
         return F.linear(features, self.fc.weight, self.fc.bias if bias else None)
 
     def rename_published(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Translate PyTorch's names and layout into Paddle's; others stay.
+        """Convert PyTorch's names and layout to Paddle's; return other arrays unchanged.
 
         Args:
-            arrays: By parameter name.
+            arrays: Arrays by parameter name.
         """
         if not any(name.endswith(".running_mean") for name in arrays):
             return arrays
@@ -119,7 +119,7 @@ class Inception(nn.Layer):
 
 
 class Convolution(nn.Layer):
-    """Convolution, batch normalisation, rectifier."""
+    """Convolution, batch normalisation, ReLU."""
 
     def __init__(self, channels_in: int, channels_out: int, size, stride: int = 1, padding=0):
         super().__init__()
@@ -128,11 +128,11 @@ class Convolution(nn.Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the output, [N, C', H', W']."""
-        return layers.normalized_conv2d(self.conv, self.bn, x)
+        return layers.conv2d_norm_relu(self.conv, self.bn, x)
 
 
 class BlockA(nn.Layer):
-    """35 x 35 pixels: 1x1, 5x5 and twice 3x3 convolutions side by side."""
+    """35 x 35 pixels: parallel 1x1, 5x5 and double 3x3 convolutions."""
 
     def __init__(self, channels: int, pool_channels: int):
         super().__init__()
@@ -176,7 +176,7 @@ class BlockB(nn.Layer):
 
 
 class BlockC(nn.Layer):
-    """17 x 17 pixels: 7x7 convolutions as 1x7 after 7x1."""
+    """17 x 17 pixels: 7x7 convolutions factorised into 1x7 and 7x1."""
 
     def __init__(self, channels: int, inner: int):
         super().__init__()
@@ -227,11 +227,11 @@ class BlockD(nn.Layer):
 
 
 class BlockE(nn.Layer):
-    """8 x 8 pixels: 3x3 convolutions as 1x3 beside 3x1.
+    """8 x 8 pixels: 3x3 convolutions as parallel 1x3 and 3x1.
 
     Args:
-        channels: Coming in.
-        pool: Pooling of the last branch; the graph's two blocks of this kind differ in it.
+        channels: Input channels.
+        pool: Pooling of the last branch, in which the graph's two blocks of this kind differ.
     """
 
     def __init__(self, channels: int, pool: Callable[..., paddle.Tensor]):
@@ -264,9 +264,9 @@ class BlockE(nn.Layer):
 
 
 def resize(images: Tensor, size: int = INPUT_SIZE) -> Tensor:
-    """Resize as TensorFlow 1 does: bilinear, pixel i of the result taken at i * old size / new size.
+    """Resize as TensorFlow 1 does: bilinearly, sampling pixel i at i * old size / new size.
 
-    Later frameworks put pixels at their centres, which moves the image by half a pixel and changes scores.
+    Later frameworks align pixel centres, which shifts the image by half a pixel and changes scores.
 
     Args:
         images: Floats [N, C, H, W].
@@ -283,7 +283,7 @@ def resize(images: Tensor, size: int = INPUT_SIZE) -> Tensor:
 
 
 def _interpolation(old: int, new: int) -> Tensor:
-    """Weights [new, old]; TensorFlow computes the places in float32, and so do we."""
+    """Return interpolation weights [new, old], with positions in float32 as in TensorFlow."""
     places = np.arange(new, dtype=np.float32) * np.float32(old / new)
     lower = np.minimum(np.floor(places).astype(np.int64), old - 1)
     upper = np.minimum(lower + 1, old - 1)
@@ -295,7 +295,7 @@ def _interpolation(old: int, new: int) -> Tensor:
 
 
 def _mean_pool(x):
-    return layers.pool2d(x, 3, stride=1, padding=1, maximum=False)  # over the pixels that exist
+    return layers.pool2d(x, 3, stride=1, padding=1, maximum=False)  # excludes the padding
 
 
 def _max_pool(x):
@@ -303,11 +303,11 @@ def _max_pool(x):
 
 
 def convert(source: str, target: str) -> None:
-    """Write published weights as safetensors, half of the time to read and no pickle.
+    """Convert published weights to safetensors, which load twice as fast and without pickle.
 
     Args:
-        source: The ``.pth`` file of pytorch-fid or torch-fidelity, or its URL.
-        target: The file to write, ``.safetensors``.
+        source: ``.pth`` file of pytorch-fid or torch-fidelity, or its URL.
+        target: ``.safetensors`` file to write.
     """
     network = load(source)
     arrays = {f"inception/{name}": value.numpy() for name, value in network.state_dict().items()}
@@ -316,16 +316,16 @@ def convert(source: str, target: str) -> None:
 
 
 def load(path: str) -> Inception:
-    """Return the network with given weights; ``published`` says whether they are the literature's.
+    """Return the network with given weights; its ``published`` says whether they are the published ones.
 
     Args:
-        path: ``.pth`` of pytorch-fid or torch-fidelity, or what ``convert`` wrote, or the URL of one. Another file
-            than the published one gets a warning; from a published address it is refused.
+        path: ``.pth`` of pytorch-fid or torch-fidelity, a file written by ``convert``, or the URL of either. Weights
+            that are not the published ones log a warning; from a published address they are refused.
 
     Raises:
-        InputError: There is no such file, or it holds another network's weights.
+        InputError: The file is missing or holds another network's weights.
     """
-    network, source = Inception(), _with_checksum(path)
+    network, source = Inception(), _add_checksum(path)
     try:
         weights.load(network, source, "EVAL.inception.weights", "inception")
     except InputError as error:
@@ -339,15 +339,15 @@ def load(path: str) -> Inception:
     return network.eval()
 
 
-def _with_checksum(path: str) -> str:
+def _add_checksum(path: str) -> str:
     # Not left to the user: Hydra takes no # in an override without quotes.
     return f"{path}#{SHA256}" if path in PUBLISHED else path
 
 
 def _is_published(file: Path, network: Inception) -> bool:
-    """By what is in the file, whatever its name: it is the published one, or what ``convert`` made of that."""
+    """Whether a file, by its content, is the published one or a conversion of it."""
     if file.suffix != ".safetensors":
         return hashlib.sha256(file.read_bytes()).hexdigest() == SHA256
     state = weights.read_checkpoint(file)[1]
-    # The second digest shows that the arrays are still those of the first.
+    # The second digest shows that the arrays are unchanged since their conversion.
     return state.get("source_sha256") == SHA256 and state.get("network_sha256") == weights.digest(network)

@@ -1,4 +1,4 @@
-"""Training the classifiers that score generators: ``python -m ppsci_gan.commands.features train-classifier --help``."""
+"""Train the classifiers that score generators: ``python -m ppsci_gan.commands.features train-classifier --help``."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from ppsci_gan.features.extractor import Extractor
 
 
 class Recipe(NamedTuple):
-    """How the classifier of a data set is built and trained.
+    """Architecture and training of a data set's classifier.
 
     Attributes:
-        width: Of the network.
+        width: Width of the network.
         epochs: Passes over the training images.
-        shift: Of the training images, at most so many pixels in each direction.
-        flip: Whether a mirrored image is of the same class.
+        shift: Largest random shift of the training images in pixels.
+        flip: Whether to mirror training images.
     """
 
     width: int
@@ -42,17 +42,16 @@ PEAK_LEARNING_RATE = 0.1
 
 
 def train(data: str, data_path: str, output: str, epochs: int | None = None, seed: int = 0) -> None:
-    """Train on the training images, test on the test images, write the weights.
+    """Train a classifier, measure its test accuracy and write its weights.
 
-    Stochastic gradient descent with momentum, a learning rate that rises and falls once, random shifts and (CIFAR-10)
-    mirror images.
+    SGD with Nesterov momentum, a one-cycle learning rate, random shifts and (CIFAR-10) mirroring.
 
     Args:
         data: ``mnist`` or ``cifar10``.
         data_path: As ``DATA.data_path`` of the examples.
-        output: File to write, ``.safetensors``; its state holds the test accuracy.
+        output: ``.safetensors`` file to write; its state holds the test accuracy.
         epochs: Passes over the training images, the recipe's by default.
-        seed: Of the initial weights, the order and the shifts.
+        seed: Seed of initial weights, order and augmentation.
     """
     recipe, images = RECIPES[data], READERS[data](data_path, "train")
     epochs = recipe.epochs if epochs is None else epochs
@@ -77,7 +76,7 @@ def train(data: str, data_path: str, output: str, epochs: int | None = None, see
             optimizer.clear_grad()
             schedule.step()
         logger.message(f"Epoch {epoch}: loss of the last batch {float(loss):.4f}")
-    accuracy = test_accuracy(classifier, READERS[data](data_path, "test"))
+    accuracy = measure_accuracy(classifier, READERS[data](data_path, "test"))
     logger.message(f"Accuracy on the test images: {accuracy:.2%}")
     arrays = {f"classifier/{name}": value.numpy() for name, value in classifier.state_dict().items()}
     state = {"data": data, "image_shape": images["data"].shape[1:], "width": recipe.width, "test_accuracy": accuracy}
@@ -86,7 +85,7 @@ def train(data: str, data_path: str, output: str, epochs: int | None = None, see
 
 
 def augment(images: np.ndarray, shift: int, flip: bool, rng: np.random.Generator) -> np.ndarray:
-    """Shift every image by a random offset, black coming in, and mirror every other one.
+    """Shift every image by a random offset, filling with black, and mirror a random half.
 
     Args:
         images: uint8 [N, C, H, W].
@@ -114,8 +113,8 @@ def augment(images: np.ndarray, shift: int, flip: bool, rng: np.random.Generator
     return shifted
 
 
-def test_accuracy(classifier: Classifier, images: dict[str, np.ndarray]) -> float:
-    """Return the share of test images that are put into their class."""
+def measure_accuracy(classifier: Classifier, images: dict[str, np.ndarray]) -> float:
+    """Return the share of test images that are classified correctly."""
     extractor = Extractor("classifier", classifier, {})
     classes = extractor.probabilities(extractor.features(images["data"])).argmax(axis=1)
     return float(np.mean(classes == images["labels"]))

@@ -64,7 +64,7 @@ def gradient_penalty(
         gradient = traced.input_gradient(critic, between, scale)
     else:
         between.stop_gradient = False
-        with layers.paddle_kernels():
+        with layers.use_paddle_kernels():
             score = critic(between).sum() * scale
         gradient = paddle.grad(score, between, create_graph=True)[0]
     gradient = gradient.astype(between.dtype) / scale

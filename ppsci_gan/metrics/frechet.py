@@ -11,16 +11,16 @@ from scipy import linalg
 from ppsci_gan.errors import InputError
 from ppsci_gan.metrics.points import check_points
 
-_ROWS_PER_BLOCK = 4096  # converted to float64 at a time
+_ROWS_PER_BLOCK = 4096  # rows converted to float64 at a time
 
 
 class Gaussian(NamedTuple):
-    """What the Frechet distance knows of a set of features.
+    """Mean and covariance of a set of features.
 
     Attributes:
         mean: float64 [D].
         covariance: float64 [D, D], normalised by N - 1.
-        num_samples: N.
+        num_samples: Number of samples N.
     """
 
     mean: np.ndarray
@@ -29,7 +29,7 @@ class Gaussian(NamedTuple):
 
 
 def fit_gaussian(features: np.ndarray) -> Gaussian:
-    """Return mean and covariance, added up in float64 over blocks of rows: the features are not copied.
+    """Return mean and covariance, accumulated in float64 over blocks of rows to avoid a copy of the features.
 
     Args:
         features: [N, D], N at least 2.
@@ -59,23 +59,22 @@ def fit_gaussian(features: np.ndarray) -> Gaussian:
 def frechet_distance(a: Gaussian, b: Gaussian) -> float:
     """Squared Frechet distance of two Gaussians: |m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)).
 
-    Heusel et al. 2017 (https://arxiv.org/abs/1706.08500) take it between real and generated features. Lower is better.
+    With Inception features this is the FID (Heusel et al. 2017, https://arxiv.org/abs/1706.08500). Lower is better.
 
     The trace of the root of C_a C_b equals the sum of the singular values of R_a^T R_b for any R with C = R R^T. The
-    roots come from the eigenvectors of each symmetric matrix, so that nothing is inverted, no imaginary part arises and
-    a singular covariance, as fewer samples than dimensions give, is as exact as any other. Such a distance is however
-    strongly biased upwards, which a warning says; even with more samples the bias falls only with 1/N, so compare
-    distances of the same N.
+    roots come from eigendecompositions of the symmetric matrices: no inverse, no imaginary parts, and a singular
+    covariance (fewer samples than dimensions) is handled exactly. Its distance is strongly biased upwards and logs a
+    warning. The bias falls only as 1/N, so compare distances of the same N.
 
     Args:
-        a: Of one set of features, from ``fit_gaussian``.
-        b: Of the other, in the same space.
+        a: Gaussian of one set of features, from ``fit_gaussian``.
+        b: Gaussian of the other set, in the same feature space.
 
     Returns:
         The distance, at least 0 up to rounding, in the squared unit of the features.
 
     Raises:
-        InputError: The two are of different dimension.
+        InputError: The dimensions differ.
 
     Examples:
         >>> import numpy as np
@@ -85,19 +84,21 @@ def frechet_distance(a: Gaussian, b: Gaussian) -> float:
         1.0
     """
     if a.mean.shape != b.mean.shape:
-        raise InputError(f"features of {len(a.mean)} and {len(b.mean)} dimensions have no distance: use one network.")
+        raise InputError(
+            f"features of {len(a.mean)} and {len(b.mean)} dimensions cannot be compared: use the same network."
+        )
     fewest = min(a.num_samples, b.num_samples)
     if fewest <= len(a.mean):
         logging.getLogger("ppsci").warning(  # by its name: the arithmetic needs no Paddle
             f"Frechet distance of {fewest} samples in {len(a.mean)} dimensions: the covariance is singular and the "
-            "distance far too large. Compare it only with others of as many samples."
+            "distance far too large. Compare it only with distances of the same number of samples."
         )
-    overlap = linalg.svdvals(_root(a.covariance).T @ _root(b.covariance)).sum()
+    overlap = linalg.svdvals(_square_root(a.covariance).T @ _square_root(b.covariance)).sum()
     difference = a.mean - b.mean
     return float(difference @ difference + np.trace(a.covariance) + np.trace(b.covariance) - 2 * overlap)
 
 
-def _root(covariance: np.ndarray) -> np.ndarray:
-    """R with R R^T = C; eigenvalues that rounding made negative count as zero."""
+def _square_root(covariance: np.ndarray) -> np.ndarray:
+    """Return R with R R^T = C, clipping eigenvalues that rounding made negative."""
     values, vectors = linalg.eigh(covariance)
     return vectors * np.sqrt(values.clip(min=0))

@@ -1,4 +1,4 @@
-"""Inception Score: are samples recognisable, and of many kinds?"""
+"""Inception Score: are samples recognisable and diverse?"""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from scipy.special import rel_entr
 from ppsci_gan.errors import InputError
 from ppsci_gan.metrics.points import check_points
 
-_TOLERANCE = 1e-3  # of the probabilities' sum: half precision is as good
+_TOLERANCE = 1e-3  # of the probabilities' sum: allows half precision
 
 
 def inception_score(probabilities: np.ndarray, splits: int = 10, seed: int | None = 2020) -> tuple[float, float]:
-    """Exponential of the mean divergence of the classes of one sample from the classes of all.
+    """Inception Score exp(E KL(p(y|x) || p(y))), in float64, as mean and standard deviation over splits.
 
-    exp(E KL(p(y|x) || p(y))), per split, in float64 (Salimans et al. 2016, https://arxiv.org/abs/1606.03498). From 1
-    (all samples alike, or none recognisable) to the number of classes. The marginal p(y) is that of the split, so that
-    small splits give a lower score: figures with other numbers of samples or splits do not compare.
+    Salimans et al. 2016 (https://arxiv.org/abs/1606.03498). It ranges from 1 (all samples alike, or none recognisable)
+    to the number of classes K. Each split has its own marginal p(y), so small splits lower the score: compare only
+    scores with the same numbers of samples and splits.
 
     Args:
-        probabilities: Of each class, [N, K], from 0 to 1, each row's sum 1.
-        splits: The score's standard deviation is over so many equal parts.
-        seed: Of the order before splitting, which matters where the samples are sorted by class; None keeps the order.
+        probabilities: Class probabilities [N, K], from 0 to 1; each row sums to 1.
+        splits: Number of equal parts.
+        seed: Seed of the shuffle before splitting, which matters for samples sorted by class; None keeps the order.
             The same seed gives the same splits as torch-fidelity.
 
     Returns:
         Mean and standard deviation over the splits.
 
     Raises:
-        InputError: Fewer samples than splits, or values that are no probabilities.
+        InputError: Fewer samples than splits, or values that are not probabilities.
 
     Examples:
         >>> import numpy as np

@@ -15,21 +15,21 @@ def kernel_distance(
 ) -> tuple[float, float]:
     """Squared maximum mean discrepancy under the kernel (x y / D + 1)^3, averaged over random subsets.
 
-    Binkowski et al. 2018 (https://arxiv.org/abs/1801.01401). The estimator is unbiased, so that its mean does not
-    depend on the number of samples and may be slightly negative for equal distributions. Lower is better.
+    Binkowski et al. 2018 (https://arxiv.org/abs/1801.01401). The estimator is unbiased: its mean does not depend on the
+    number of samples and may be slightly negative for equal distributions. Lower is better.
 
     Args:
         real: Features [N, D].
         fake: Features [M, D].
-        subsets: How many pairs of subsets.
-        subset_size: Samples of each, drawn without replacement; at least 2, at most N and M.
-        seed: Of the subsets. The same seed gives the same subsets as torch-fidelity with the generated features first.
+        subsets: Number of pairs of subsets.
+        subset_size: Samples per subset, drawn without replacement; at least 2, at most N and M.
+        seed: Seed of the subsets, the same as torch-fidelity's with the generated features first.
 
     Returns:
         Mean and standard deviation over the subsets.
 
     Raises:
-        InputError: Shapes that do not fit, values that are not finite, fewer samples than a subset has.
+        InputError: Shapes that do not match, values that are not finite, or fewer samples than ``subset_size``.
 
     Examples:
         >>> import numpy as np
@@ -51,11 +51,11 @@ def kernel_distance(
     for _ in range(subsets):
         x = fake[random.choice(len(fake), subset_size, replace=False)].astype(np.float64)
         y = real[random.choice(len(real), subset_size, replace=False)].astype(np.float64)
-        values.append(_within(x) + _within(y) - 2 * polynomial_kernel(x, y, degree=3).mean())
+        values.append(_mean_over_pairs(x) + _mean_over_pairs(y) - 2 * polynomial_kernel(x, y, degree=3).mean())
     return float(np.mean(values)), float(np.std(values))
 
 
-def _within(x: np.ndarray) -> float:
-    """Mean of the kernel over pairs of different points: leaving out the equal ones removes the bias."""
+def _mean_over_pairs(x: np.ndarray) -> float:
+    """Return the kernel's mean over pairs of different points: excluding the diagonal removes the bias."""
     kernel = polynomial_kernel(x, degree=3)
     return (kernel.sum() - np.trace(kernel)) / (len(x) * (len(x) - 1))

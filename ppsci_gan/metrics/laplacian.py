@@ -21,19 +21,19 @@ def laplacian_swd(real: np.ndarray, fake: np.ndarray, seed: int = 2020) -> dict[
 
     The protocol of PGAN (Karras et al. 2018, https://arxiv.org/abs/1710.10196, section 5): 128 patches of 7 x 7 pixels
     from each image, normalised to mean 0 and standard deviation 1 per channel and set, projected onto 4 x 128 random
-    directions. The finest level compares edges and noise, the coarsest the large structure. The paper takes 16,384
-    images of each kind.
+    directions. The finest level compares edges and noise, the coarsest the large structure. The paper compares 16,384
+    real with 16,384 generated images.
 
-    Levels halve the size down to 16 pixels, as far as it stays even. One level's patches are in memory at a time: 128 *
-    49 * C floats an image of each kind.
+    Each level halves the size, down to 16 pixels or an odd size. Only one level's patches are in memory at a time: 128
+    * 49 * C floats per image.
 
     Args:
         real: uint8 [N, C, H, W], H and W at least 7.
         fake: uint8 [N, C, H, W].
-        seed: Of the patches' places and of the directions.
+        seed: Seed of the patches' positions and of the directions.
 
     Returns:
-        Distance by height of the level, finest first, in thousandths, at least 0; lower is better.
+        Distances times 1000, keyed by the level's height, finest first; at least 0, lower is better.
 
     Raises:
         InputError: Other types or shapes, or images smaller than a patch.
@@ -52,12 +52,12 @@ def laplacian_swd(real: np.ndarray, fake: np.ndarray, seed: int = 2020) -> dict[
         )
     if fake.dtype != np.uint8 or real.shape != fake.shape:
         raise InputError(
-            f"as many real as generated images of one size are compared; they are {real.dtype} {list(real.shape)} and "
+            f"real and generated images must agree in number and size; they are {real.dtype} {list(real.shape)} and "
             f"{fake.dtype} {list(fake.shape)}."
         )
     distances = {}
     for level in range(_num_levels(*real.shape[2:])):
-        a, b = (_descriptors(images, level, seed + index) for index, images in enumerate((real, fake)))
+        a, b = (_sample_patches(images, level, seed + index) for index, images in enumerate((real, fake)))
         distances[real.shape[2] >> level] = 1000 * sliced_wasserstein(a, b, NUM_PROJECTIONS, seed)
     return distances
 
@@ -69,16 +69,15 @@ def _num_levels(height: int, width: int) -> int:
     return levels
 
 
-def _descriptors(images: np.ndarray, level: int, seed: int) -> np.ndarray:
-    """Normalised random patches of one level of all images, float32 [N * 128, C * 49]."""
+def _sample_patches(images: np.ndarray, level: int, seed: int) -> np.ndarray:
+    """Return normalised random patches of one level of all images, float32 [N * 128, C * 49]."""
     random = np.random.default_rng([seed, level])
     number, channels = images.shape[:2]
     patches = np.empty([number, PATCHES_PER_IMAGE, channels, PATCH, PATCH], np.float32)
     for start in range(0, number, _IMAGES_PER_BATCH):
-        band = _band(images[start : start + _IMAGES_PER_BATCH].astype(np.float32), level)
+        band = _laplacian_level(images[start : start + _IMAGES_PER_BATCH].astype(np.float32), level)
         windows = np.lib.stride_tricks.sliding_window_view(band, (PATCH, PATCH), axis=(2, 3))
-        places = (random.integers(0, size, [len(band), PATCHES_PER_IMAGE]) for size in windows.shape[2:4])
-        rows, columns = places
+        rows, columns = (random.integers(0, size, [len(band), PATCHES_PER_IMAGE]) for size in windows.shape[2:4])
         patches[start : start + len(band)] = windows[np.arange(len(band))[:, None], :, rows, columns]
     patches -= patches.mean(axis=(0, 1, 3, 4), keepdims=True, dtype=np.float64).astype(np.float32)
     deviation = np.sqrt(np.mean(np.square(patches), axis=(0, 1, 3, 4), keepdims=True, dtype=np.float64))
@@ -86,19 +85,19 @@ def _descriptors(images: np.ndarray, level: int, seed: int) -> np.ndarray:
     return patches.reshape([number * PATCHES_PER_IMAGE, -1])
 
 
-def _band(images: np.ndarray, level: int) -> np.ndarray:
-    """One level of the Laplacian pyramid: the detail that the next level lacks, or what is left at the last one."""
+def _laplacian_level(images: np.ndarray, level: int) -> np.ndarray:
+    """Return a level of the Laplacian pyramid: the detail that the next level lacks; at the last one, the image."""
     last = _num_levels(*images.shape[2:]) - 1
     for _ in range(level):
-        images = _down(images)
-    return images if level == last else images - _up(_down(images))
+        images = _downsample(images)
+    return images if level == last else images - _upsample(_downsample(images))
 
 
-def _down(images: np.ndarray) -> np.ndarray:
+def _downsample(images: np.ndarray) -> np.ndarray:
     return _blur(images)[:, :, ::2, ::2]
 
 
-def _up(images: np.ndarray) -> np.ndarray:
+def _upsample(images: np.ndarray) -> np.ndarray:
     number, channels, height, width = images.shape
     spread = np.zeros([number, channels, 2 * height, 2 * width], np.float32)
     spread[:, :, ::2, ::2] = images

@@ -1,4 +1,4 @@
-"""Distance between two samples of a Gaussian mixture that sees which modes there are and how each of them is filled."""
+"""Distance between two samples of a Gaussian mixture, sensitive to missing modes and to the shape of each mode."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import numpy as np
 from ppsci_gan.metrics.modes import nearest_modes
 from ppsci_gan.metrics.sliced_wasserstein import sliced_wasserstein
 
-REACH = 6.0  # standard deviations: in the plane a real sample in 7e7 lies farther off
+REACH = 6.0  # standard deviations; in the plane one real sample in 7e7 lies beyond
 NUM_PROJECTIONS = 64
 
 
 def mode_distance(real: np.ndarray, fake: np.ndarray, centres: np.ndarray, sigma: float) -> dict[str, float]:
     """Sliced Wasserstein distance across and within the modes of a mixture, each in units of its own scale.
 
-    Over all points that distance is nearly blind to the shape of a mode: modes lie tens of sigma apart, and by chance
-    alone a few percent of the points of two real samples are in different ones. So it has a second part in which each
-    mode is compared with itself, its points relative to the centre and in sigma. Their sum cannot be won by samples on
-    the centres (0.8 within), nor by perfect ones of some modes only.
+    The distance over all points is nearly blind to the shape of a mode: modes lie tens of sigma apart, and by chance
+    alone two real samples have a few percent of their points in different modes. A second term therefore compares each
+    mode with itself, with points relative to its centre and in units of sigma. Neither samples that sit on the centres
+    (0.8 within) nor perfect samples of only some modes minimise the sum.
 
-    A point farther than ``REACH`` from every centre counts as if it were at that distance, so that a few outliers do
-    not hide all else; a mode without samples, as if all of them were there. Two real samples are not at distance 0:
-    compare with what they have.
+    Points are clipped to a distance of ``REACH`` from their nearest centre, so that a few outliers do not dominate; a
+    mode without samples counts as if all of them were there. Two real samples are not at distance 0: use their distance
+    as the reference.
 
     Args:
         real: Real points [N, D].
@@ -30,12 +30,12 @@ def mode_distance(real: np.ndarray, fake: np.ndarray, centres: np.ndarray, sigma
         sigma: Standard deviation of each component along each axis, positive.
 
     Returns:
-        ``sliced_wasserstein``: over all points, in their unit. ``sliced_wasserstein_within``: mean over the modes that
-        have real points, in sigma. ``mode_distance``: the latter plus the former over the real points' standard
-        deviation; lower is better.
+        ``sliced_wasserstein``: distance over all points, in their unit. ``sliced_wasserstein_within``: mean distance
+        over the modes that have real points, in sigma. ``mode_distance``: the latter plus the former over the real
+        points' standard deviation; lower is better.
 
     Raises:
-        InputError: Shapes that do not fit, values that are not finite, a sigma that is not positive.
+        InputError: Shapes that do not match, values that are not finite, or a sigma that is not positive.
 
     Examples:
         >>> import numpy as np
@@ -46,7 +46,7 @@ def mode_distance(real: np.ndarray, fake: np.ndarray, centres: np.ndarray, sigma
         >>> round(mode_distance(real, collapsed, centres, sigma=1)["sliced_wasserstein_within"], 1)
         0.8
     """
-    within = _within(real, fake, centres, sigma)
+    within = _distance_within(real, fake, centres, sigma)
     everywhere = sliced_wasserstein(real, fake)
     scale = np.sqrt(np.var(real, axis=0, dtype=np.float64).mean())
     return {
@@ -56,9 +56,9 @@ def mode_distance(real: np.ndarray, fake: np.ndarray, centres: np.ndarray, sigma
     }
 
 
-def _within(real: np.ndarray, fake: np.ndarray, centres: np.ndarray, sigma: float) -> float:
-    """Mean over the modes of the distance between real and generated points of the mode, in sigma."""
-    (real, of_real), (fake, of_fake) = (_in_modes(points, centres, sigma) for points in (real, fake))
+def _distance_within(real: np.ndarray, fake: np.ndarray, centres: np.ndarray, sigma: float) -> float:
+    """Return the distance between real and generated points of a mode, in sigma, averaged over the modes."""
+    (real, of_real), (fake, of_fake) = (_centre_on_modes(points, centres, sigma) for points in (real, fake))
     missing = REACH * np.eye(1, centres.shape[1])
     distances = []
     for mode in np.unique(of_real):
@@ -67,7 +67,7 @@ def _within(real: np.ndarray, fake: np.ndarray, centres: np.ndarray, sigma: floa
     return float(np.mean(distances))
 
 
-def _in_modes(points: np.ndarray, centres: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
-    """Points relative to their nearest centre, in sigma and no farther than ``REACH``, and which mode that is."""
+def _centre_on_modes(points: np.ndarray, centres: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return points relative to their nearest centre, in sigma and clipped to ``REACH``, and that centre's index."""
     distance, mode = nearest_modes(points, centres, sigma)
     return (points - centres[mode]) / sigma / np.maximum(distance / REACH, 1)[:, None], mode

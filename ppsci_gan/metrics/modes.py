@@ -1,4 +1,4 @@
-"""Which modes of a Gaussian mixture the samples reach, how many samples hit one, and how well they fill it."""
+"""Mode scores of a Gaussian mixture: modes captured, share of high-quality samples, shape of each mode."""
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -12,12 +12,12 @@ from ppsci_gan.metrics.points import check_same_dimension
 def mode_scores(
     samples: np.ndarray, centres: np.ndarray, sigma: float, num_sigmas: float = 3.0
 ) -> dict[str, int | float]:
-    """Modes captured, share of high-quality samples, and how the modes' shapes compare with the true ones.
+    """Modes captured, share of high-quality samples, and the modes' shapes compared with the true ones.
 
     A sample is of high quality when it lies within ``num_sigmas`` standard deviations of its nearest centre; a mode is
     captured when it has at least one such sample. This is the protocol of VEEGAN (Srivastava et al. 2017,
-    https://arxiv.org/abs/1705.07761). Real samples of a two-dimensional mixture do not reach 1 either: within three
-    sigma lie 1 - exp(-4.5) = 98.9 % of them. Samples that all sit on the centres do, so that the shapes belong to it.
+    https://arxiv.org/abs/1705.07761). Only 1 - exp(-4.5) = 98.9 % of the real samples of a two-dimensional mixture lie
+    within three sigma, but all samples that sit on the centres: read the share together with the shapes.
 
     Args:
         samples: Points [N, D], in the unit of the centres.
@@ -27,12 +27,12 @@ def mode_scores(
 
     Returns:
         ``modes``, the number of modes captured, from 0 to K; ``high_quality``, the share of high-quality samples, from
-        0 to 1; ``least_mode_share``, the least of ``mode_shapes``' shares, from 0 (a mode is missing) to 1 (perfect
-        balance); ``mode_spread`` and ``mode_offset``, the means over the modes of what ``mode_shapes`` gives (1 and 0
-        for the mixture itself), with ``_std`` their standard deviations over the modes.
+        0 to 1; ``least_mode_share``, the smallest share in ``mode_shapes``, from 0 (a mode is missing) to 1 (perfect
+        balance); ``mode_spread`` and ``mode_offset``, means of ``mode_shapes`` over the modes (1 and 0 for the mixture
+        itself); with ``_std``, standard deviations over the modes.
 
     Raises:
-        InputError: Shapes that do not fit, values that are not finite, a radius that is not positive.
+        InputError: Shapes that do not match, values that are not finite, or a radius that is not positive.
 
     Examples:
         >>> import numpy as np
@@ -59,21 +59,21 @@ def mode_scores(
 def mode_shapes(
     samples: np.ndarray, centres: np.ndarray, sigma: float, num_sigmas: float = 3.0
 ) -> dict[str, np.ndarray]:
-    """Spread, offset and share of each mode, of its high-quality samples (see ``mode_scores``).
+    """Spread, offset and share of the high-quality samples (see ``mode_scores``) of each mode.
 
-    The others are left out because one of them, tens of sigma away, would say more than a hundred inside.
+    Other samples are excluded: a single one, tens of sigma away, would outweigh a hundred inside.
 
     Args:
-        samples: As for ``mode_scores``, and so are the others.
-        centres: [K, D].
-        sigma: Positive.
-        num_sigmas: Positive.
+        samples: As for ``mode_scores``.
+        centres: As for ``mode_scores``.
+        sigma: As for ``mode_scores``.
+        num_sigmas: As for ``mode_scores``.
 
     Returns:
-        Float64 [K] of each. ``spread``: standard deviation of a mode's samples over that of a Gaussian that is cut at
-        the same radius; 1 for the mixture itself, 0 where there are fewer than two samples. ``offset``: distance of
-        their mean from the centre in sigma; ``num_sigmas``, the least that it can be, where there are no samples.
-        ``share``: their number over what it would be if all modes had the same; 1 for perfect balance.
+        Three float64 arrays [K]. ``spread``: standard deviation of a mode's samples over that of a Gaussian truncated
+        at the same radius; 1 for the mixture itself, 0 with fewer than two samples. ``offset``: distance of their mean
+        from the centre in sigma; ``num_sigmas`` without samples. ``share``: number of samples over that of equal
+        shares; 1 for perfect balance.
 
     Raises:
         InputError: As for ``mode_scores``.
@@ -90,7 +90,7 @@ def mode_shapes(
     distance, nearest = nearest_modes(samples, centres, sigma, num_sigmas)
     within = distance <= num_sigmas
     dimension = centres.shape[1]
-    # Per axis the variance of a Gaussian cut at a radius R is P(chi2_(D + 2) < R^2) / P(chi2_D < R^2).
+    # Per axis the variance of a Gaussian truncated at a radius R is P(chi2_(D + 2) < R^2) / P(chi2_D < R^2).
     expected = np.sqrt(chi2.cdf(num_sigmas**2, dimension + 2) / chi2.cdf(num_sigmas**2, dimension))
     spread, offset = np.zeros(len(centres)), np.full(len(centres), float(num_sigmas))
     for mode in np.unique(nearest[within]):
@@ -104,13 +104,13 @@ def mode_shapes(
 def nearest_modes(
     samples: np.ndarray, centres: np.ndarray, sigma: float, num_sigmas: float = 3.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return each sample's distance from its nearest centre, in sigma, and which that is: [N] each.
+    """Return each sample's distance from its nearest centre in sigma, [N], and that centre's index, [N].
 
     Args:
-        samples: As for ``mode_scores``, and so are the others.
-        centres: [K, D].
-        sigma: Positive.
-        num_sigmas: Positive.
+        samples: As for ``mode_scores``.
+        centres: As for ``mode_scores``.
+        sigma: As for ``mode_scores``.
+        num_sigmas: As for ``mode_scores``.
 
     Raises:
         InputError: As for ``mode_scores``.

@@ -10,7 +10,7 @@ from ppsci_gan.errors import InputError
 # Exponents of the scales, finest first (Wang et al. 2003, section 3.2).
 _WEIGHTS = np.array([0.0448, 0.2856, 0.3001, 0.2363, 0.1333])
 _WINDOW, _SIGMA = 11, 1.5
-# Constants against division by nearly zero, for pixels up to 255.
+# Constants that stabilise the divisions, for pixels up to 255.
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 _PAIRS_PER_BATCH = 256
 
@@ -19,9 +19,8 @@ def ms_ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Multi-scale structural similarity of each pair of images (Wang et al. 2003).
 
     Five scales, a Gaussian window of 11 pixels with a standard deviation of 1.5
-    (https://doi.org/10.1109/ACSSC.2003.1292216). At scales smaller than the window it shrinks with the image, and
-    negative similarities count as 0, as in the evaluation of PGAN (https://arxiv.org/abs/1710.10196); channels are
-    averaged.
+    (https://doi.org/10.1109/ACSSC.2003.1292216). As in PGAN's evaluation (https://arxiv.org/abs/1710.10196), the window
+    shrinks with images smaller than it, and negative similarities count as 0. Channels are averaged.
 
     Args:
         a: uint8 [N, C, H, W].
@@ -52,19 +51,19 @@ def ms_ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def similarity_within(
     images: np.ndarray, labels: np.ndarray | None = None, num_pairs: int = 10_000, seed: int = 2020
 ) -> float:
-    """Mean MS-SSIM of random pairs of one set, of the same class where there are labels: lower is more diverse.
+    """Mean MS-SSIM of random pairs of images, within a class if labels are given: lower is more diverse.
 
-    Odena et al. 2017 (https://arxiv.org/abs/1610.09585) look for collapse with it; PGAN takes 10,000 pairs. It says
-    nothing of quality: noise is very diverse. Compare with the real images' value.
+    Odena et al. 2017 (https://arxiv.org/abs/1610.09585) detect collapse with it; PGAN takes 10,000 pairs. It does not
+    measure quality (noise is very diverse): compare with the value of real images.
 
     Args:
         images: uint8 [N, C, H, W], N at least 2.
-        labels: Class of each, [N].
-        num_pairs: How many pairs, at least 1.
-        seed: Of the pairs.
+        labels: Class of each image, [N].
+        num_pairs: Number of pairs, at least 1.
+        seed: Seed of the pairs.
 
     Raises:
-        InputError: Other types or shapes, or a class with one image only.
+        InputError: Other types or shapes, or a class with a single image.
 
     Examples:
         >>> import numpy as np
@@ -107,7 +106,7 @@ def _compare_batch(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _compare(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Luminance, and contrast times structure, at every place of the window."""
+    """Return luminance, and contrast times structure, at every position of the window."""
     mean_a, mean_b = _blur(a), _blur(b)
     variance_a, variance_b = _blur(a * a) - mean_a**2, _blur(b * b) - mean_b**2
     covariance = _blur(a * b) - mean_a * mean_b
@@ -117,7 +116,7 @@ def _compare(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _blur(images: np.ndarray) -> np.ndarray:
-    """Gaussian mean where the whole window lies in the image."""
+    """Apply the Gaussian window wherever it fits into the image."""
     height, width = images.shape[2:]
     size = min(_WINDOW, height, width)
     window = np.exp(-0.5 * ((np.arange(size) - (size - 1) / 2) / (_SIGMA * size / _WINDOW)) ** 2)
@@ -127,7 +126,7 @@ def _blur(images: np.ndarray) -> np.ndarray:
 
 
 def _halve(images: np.ndarray) -> np.ndarray:
-    """Mean of 2 x 2 pixels; an odd last row or column counts twice."""
+    """Average 2 x 2 pixels; an odd last row or column counts twice."""
     padded = np.pad(images, [(0, 0), (0, 0), (0, images.shape[2] % 2), (0, images.shape[3] % 2)], mode="edge")
     number, channels, height, width = padded.shape
     return padded.reshape([number, channels, height // 2, 2, width // 2, 2]).mean(axis=(3, 5))

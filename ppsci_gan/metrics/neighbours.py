@@ -1,8 +1,8 @@
-"""Fidelity and diversity apart: which samples lie in the neighbourhoods of the others.
+"""Fidelity and diversity as separate scores, from nearest-neighbour balls.
 
-A point exactly as far away as the radius is in the neighbourhood for precision and recall, as in their paper, its
-authors' code and torch-fidelity, and outside for density and coverage, as in their authors' package
-(https://github.com/clovaai/generative-evaluation-prdc). So each score compares with its own literature.
+Each score follows its own literature at the boundary: balls are closed for precision and recall, as in the paper, its
+authors' code and torch-fidelity, and open for density and coverage, as in the authors' package
+(https://github.com/clovaai/generative-evaluation-prdc).
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _VALUES_PER_PART = 2**22  # differences held at a time: 32 MB
 def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> tuple[float, float]:
     """Improved precision and recall (Kynkaanniemi et al. 2019, https://arxiv.org/abs/1904.06991).
 
-    Precision is the share of generated points that lie in the neighbourhood of some real one: fidelity. Recall is the
-    share of real points that lie in the neighbourhood of some generated one: diversity. The neighbourhood of a point is
-    the closed ball up to its k-th nearest other point of its own set. Both grow with the number of points: compare
-    figures of the same N, M and k.
+    Precision is the share of generated points in the neighbourhood of a real one: fidelity. Recall is the share of real
+    points in the neighbourhood of a generated one: diversity. The neighbourhood of a point is the closed ball up to its
+    k-th nearest other point of the same set. Both scores grow with the number of points: compare only scores with the
+    same N, M and k.
 
     Args:
         real: Real points [N, D], N greater than k.
@@ -38,7 +38,7 @@ def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> tuple[fl
         Precision and recall, from 0 to 1.
 
     Raises:
-        InputError: Shapes that do not fit, values that are not finite, a k out of range.
+        InputError: Shapes that do not match, values that are not finite, or k out of range.
 
     Examples:
         >>> import numpy as np
@@ -49,19 +49,19 @@ def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> tuple[fl
         >>> precision_recall(real, real + 100)
         (0.0, 0.0)
     """
-    real, fake = _check(real, fake)
+    real, fake = _centre(real, fake)
     real_radii, fake_radii = _radii("real", real, k), _radii("fake", fake, k)
-    precision = np.concatenate([inside.any(axis=1) for inside in _inside(fake, real, real_radii, np.less_equal)])
-    recall = np.concatenate([inside.any(axis=1) for inside in _inside(real, fake, fake_radii, np.less_equal)])
+    precision = np.concatenate([inside.any(axis=1) for inside in _test_inside(fake, real, real_radii, np.less_equal)])
+    recall = np.concatenate([inside.any(axis=1) for inside in _test_inside(real, fake, fake_radii, np.less_equal)])
     return float(precision.mean()), float(recall.mean())
 
 
 def density(real: np.ndarray, fake: np.ndarray, k: int = 5) -> float:
-    """How many neighbourhoods of real points a generated point lies in, over k (Naeem et al. 2020).
+    """Mean number of real neighbourhoods that contain a generated point, over k (Naeem et al. 2020).
 
-    Unlike precision it does not let one real outlier with a large neighbourhood speak for many generated points
-    (https://arxiv.org/abs/2002.09797). About 1 for equal distributions; it can be greater. The neighbourhood of a real
-    point is the open ball up to its k-th nearest other real point: it holds exactly k real points, itself among them.
+    Unlike precision, it is robust to real outliers with large neighbourhoods (https://arxiv.org/abs/2002.09797). About
+    1 for equal distributions; it can exceed 1. The neighbourhood of a real point is the open ball up to its k-th
+    nearest other real point: it contains exactly k real points, including itself.
 
     Args:
         real: Real points [N, D], N greater than k.
@@ -81,8 +81,8 @@ def density(real: np.ndarray, fake: np.ndarray, k: int = 5) -> float:
         >>> density(real, real), density(real, real + 100)
         (1.0, 0.0)
     """
-    real, fake = _check(real, fake)
-    total = sum(int(np.count_nonzero(inside)) for inside in _inside(fake, real, _radii("real", real, k), np.less))
+    real, fake = _centre(real, fake)
+    total = sum(int(np.count_nonzero(inside)) for inside in _test_inside(fake, real, _radii("real", real, k), np.less))
     return total / (k * len(fake))
 
 
@@ -90,8 +90,8 @@ def coverage(real: np.ndarray, fake: np.ndarray, k: int = 5) -> float:
     """Share of real points whose neighbourhood contains a generated point (Naeem et al. 2020).
 
     The neighbourhood of a real point is the open ball up to its k-th nearest other real point
-    (https://arxiv.org/abs/2002.09797). For two sets of the same size from the same distribution the expected value is
-    about 1 - 2^-k, 97 % for k = 5. A real point that occurs more than k times has an empty ball and is never covered.
+    (https://arxiv.org/abs/2002.09797). For two sets of equal size from the same distribution, about 1 - 2^-k is
+    expected, 97 % for k = 5. A real point that occurs more than k times has an empty ball and is never covered.
 
     Args:
         real: Real points [N, D], N greater than k.
@@ -113,49 +113,49 @@ def coverage(real: np.ndarray, fake: np.ndarray, k: int = 5) -> float:
         >>> coverage(real, real + 100)
         0.0
     """
-    real, fake = _check(real, fake)
+    real, fake = _centre(real, fake)
     nearest = NearestNeighbors(n_neighbors=1).fit(fake).kneighbors(real, return_distance=False)[:, 0]
     to_nearest = _squared_distances(real, fake, np.arange(len(real)), nearest)
     return float(np.mean(to_nearest < _radii("real", real, k)))
 
 
-def _check(real: np.ndarray, fake: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both sets in float64, with the real points' mean at the origin.
+def _centre(real: np.ndarray, fake: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return both sets in float64, shifted so that the real points' mean is the origin.
 
     Squared distances come from |x|^2 - 2 x y + |y|^2, whose rounding grows with the distance from the origin.
     """
     real, fake = check_points("real", real), check_points("fake", fake)
     check_same_dimension(real, fake, "real and fake")
-    # In single precision, so that subtracting it from bytes or single precision is exact: ties stay ties.
+    # The mean is rounded to float32, so that subtracting it from bytes or float32 is exact: ties stay ties.
     mean = real.mean(axis=0, dtype=np.float64).astype(np.float32).astype(np.float64)
     return real - mean, fake - mean
 
 
 def _radii(name: str, points: np.ndarray, k: int) -> np.ndarray:
-    """Squared distance of each point to its k-th nearest other point, [N]."""
+    """Return the squared distance of each point to its k-th nearest other point, [N]."""
     if not 1 <= k < len(points):
         raise InputError(f"k must be from 1 to the number of {name} points less one, {len(points) - 1}; it is {k}.")
-    # Without an argument a point is not its own neighbour.
+    # Without an argument, kneighbors excludes the point itself.
     nearest = NearestNeighbors(n_neighbors=k).fit(points).kneighbors(return_distance=False)
     return np.max([_squared_distances(points, points, np.arange(len(points)), column) for column in nearest.T], axis=0)
 
 
-def _inside(
+def _test_inside(
     points: np.ndarray, centres: np.ndarray, radii: np.ndarray, within: Callable[..., np.ndarray]
 ) -> Iterator[np.ndarray]:
-    """Whether each point lies in each centre's ball, bool [some of the points, centres] at a time.
+    """Yield whether each point lies in each centre's ball, bool [rows of points, M], chunk by chunk.
 
     Args:
         points: [N, D], float64.
         centres: [M, D], float64.
-        radii: Squared, [M].
+        radii: Squared radii, [M].
         within: ``np.less`` for open balls, ``np.less_equal`` for closed ones.
     """
     norms = (np.einsum("nd,nd->n", array, array).max() for array in (points, centres))
     rounding = 4 * (points.shape[1] + 4) * np.finfo(np.float64).eps * max(norms)
 
     def decide(squared: np.ndarray, start: int) -> np.ndarray:
-        # What rounding might decide is computed again, as the radii are, so that equal distances are equal numbers.
+        # Recompute close calls in the same way as the radii, so that equal distances are equal numbers.
         inside = within(squared, radii + rounding)
         rows, columns = np.nonzero(inside ^ within(squared, radii - rounding))
         inside[rows, columns] = within(_squared_distances(points, centres, rows + start, columns), radii[columns])
@@ -165,7 +165,7 @@ def _inside(
 
 
 def _squared_distances(a: np.ndarray, b: np.ndarray, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Squared distances of some pairs of points, from the differences of their coordinates."""
+    """Return the squared distances of pairs of points, from coordinate differences."""
     parts = np.array_split(np.stack([rows, others]), 1 + len(rows) * a.shape[1] // _VALUES_PER_PART, axis=1)
     differences = (a[i] - b[j] for i, j in parts)
     return np.concatenate([np.einsum("nd,nd->n", difference, difference) for difference in differences])

@@ -1,4 +1,4 @@
-"""What every score asks of the sets of points it is given."""
+"""Checks on sets of points, shared by the scores."""
 
 import numpy as np
 
@@ -6,14 +6,14 @@ from ppsci_gan.errors import InputError
 
 
 def check_points(name: str, points: np.ndarray) -> np.ndarray:
-    """Refuse what no score is defined for.
+    """Check that points are a non-empty, finite array.
 
     Args:
-        name: What the points are, for the message.
-        points: Anything NumPy reads as an array [N, D], one point per row.
+        name: Name of the points in the message.
+        points: Array-like [N, D], one point per row.
 
     Returns:
-        The points as an array [N, D], in the type they came in.
+        The points as an array [N, D] of unchanged type.
 
     Raises:
         InputError: Not two-dimensional, empty, or not finite.
@@ -35,12 +35,12 @@ def check_points(name: str, points: np.ndarray) -> np.ndarray:
 
 
 def check_same_dimension(first: np.ndarray, second: np.ndarray, names: str) -> None:
-    """Refuse two sets of points that do not live in the same space.
+    """Check that two sets of points have the same dimension.
 
     Args:
         first: Points [N, D].
         second: Points [M, D].
-        names: What the two are, for the message.
+        names: Names of both in the message.
 
     Raises:
         InputError: The two D differ.

@@ -6,35 +6,33 @@ from ppsci_gan.errors import InputError
 from ppsci_gan.metrics.points import check_points
 from ppsci_gan.metrics.points import check_same_dimension
 
-# Values converted at a time: at most 8 MB, whatever the size of the data set.
-_VALUES_PER_BLOCK = 2**20
+_VALUES_PER_BLOCK = 2**20  # converted at a time: at most 8 MB
 
 
 def sliced_wasserstein(
     a: np.ndarray, b: np.ndarray, num_projections: int = 256, seed: int = 0, chunk: int = 32
 ) -> float:
-    """Sliced Wasserstein-1 distance: the mean, over random directions, of the distance between the projections.
+    """Sliced Wasserstein-1 distance: the distance between one-dimensional projections, averaged over directions.
 
     In one dimension, optimal transport between two sets of N points pairs them in sorted order, so the distance is the
     mean absolute difference of the sorted projections (Rabin et al. 2011,
     https://doi.org/10.1007/978-3-642-24785-9_37; Bonneel et al. 2015, https://doi.org/10.1007/s10851-014-0506-3). Sets
-    of different size pair shares of points, each point of a set having the same weight.
+    of different size pair fractions of points, with equal weights within a set.
 
-    Two finite samples of one distribution are not at distance 0: compare with the value between two sets of real
-    points of the same N.
+    Two finite samples of one distribution are not at distance 0: compare with two sets of real points of the same N.
 
     Args:
-        a: Points [N, D]; images are flattened first. Where both are float32, so is the arithmetic.
+        a: Points [N, D]; flatten images first. If both sets are float32, so is the arithmetic.
         b: Points [M, D], in the same unit.
         num_projections: Number of directions, uniform on the unit sphere.
-        seed: Seed of the directions. The same seed gives the same directions for every a and b of that D.
-        chunk: Directions projected at a time. It bounds memory and does not change the result beyond rounding.
+        seed: Seed of the directions, which depend on nothing but the seed and D.
+        chunk: Directions projected at a time. It bounds memory and changes the result only by rounding.
 
     Returns:
         The distance in the unit of the points, at least 0.
 
     Raises:
-        InputError: Dimensions that differ, values that are not finite, a number that is not positive.
+        InputError: Dimensions that differ, values that are not finite, or a number that is not positive.
 
     Examples:
         >>> import numpy as np
@@ -51,7 +49,7 @@ def sliced_wasserstein(
 
     directions = np.random.default_rng(seed).standard_normal([num_projections, a.shape[1]])
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    # Shares of both sets' points that are paired, in units of 1 / (N M): integers, so that equal ones are equal.
+    # Where the paired fractions end, in units of 1 / (N M): integers, so that coinciding ends compare equal.
     ends = None if len(a) == len(b) else np.union1d(*(np.arange(n, len(a) * len(b) + 1, n) for n in (len(b), len(a))))
     total = 0.0
     for start in range(0, num_projections, chunk):
@@ -69,9 +67,9 @@ def sliced_wasserstein(
 
 
 def _project(points: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Points [N, D] onto directions [P, D], as [P, N], without a converted copy of all the points.
+    """Project points [N, D] onto directions [P, D], giving [P, N], without converting all points at once.
 
-    Single precision stays: it sorts five times faster, and its rounding is far below what another sample would change.
+    float32 stays float32: it sorts five times faster, and its rounding is far below the sampling noise.
     """
     precision = np.float32 if points.dtype == np.float32 else np.float64
     directions = directions.astype(precision)

@@ -1,1 +1,1 @@
-"""The generators and critics of all examples, and what they are made of."""
+"""The generators and critics of all examples, and their layers."""

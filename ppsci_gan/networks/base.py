@@ -1,4 +1,4 @@
-"""What generators and critics have in common: their keys, and reading weights of other layouts."""
+"""Base classes of generators and critics: keys, settings, and weights of other layouts."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ from ppsci_gan.errors import InputError
 
 
 def _as_plain(value: Any) -> Any:
-    """Return a setting as JSON holds it."""
+    """Return a setting as a JSON-compatible value."""
     return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 
 class Player(arch.Arch):
-    """One of the two networks: its keys, its settings, and what it needs to read published weights.
+    """Base of both networks: keys, settings, and the translation of published weights.
 
     Attributes:
         settings: The constructor's arguments, as plain values by name.
 
     Args:
-        input_keys: Names of the inputs; a second one, for labels, is used only by a conditional generator.
+        input_keys: Names of the inputs; only conditional networks use a second one, for labels.
         output_keys: Names of the outputs.
     """
 
-    # (pattern, replacement) pairs from the names that PaddleScience publishes to ours, applied in order.
+    # (pattern, replacement) pairs from PaddleScience's published names to ours, applied in order.
     published_names: Sequence[tuple] = ()
     names_to_publish: Sequence[tuple] = ()  # the other way round
-    # Patterns of the parameters that ppsci_gan.weights.transfer may start afresh, by the word for them in a
-    # configuration, and the axis of the classes of those that have one.
+    # For ppsci_gan.weights.transfer: patterns of the parameters to reinitialise, by their keyword in a configuration,
+    # and the class axis of the parameters that have one.
     parts: Mapping[str, str] = {}
     class_axes: Mapping[str, int] = {}
 
     def __new__(cls, *args: Any, **kwargs: Any):
         network = super().__new__(cls)
-        # Kept for checkpoints, so that a file is enough to build the network again.
+        # Saved in checkpoints, so that a file suffices to rebuild the network.
         given = inspect.signature(cls.__init__).bind(network, *args, **kwargs)
         given.apply_defaults()
         settings = {name: _as_plain(value) for name, value in list(given.arguments.items())[1:]}
-        object.__setattr__(network, "settings", settings)  # a Layer takes attributes only after its __init__
+        object.__setattr__(network, "settings", settings)  # a Layer accepts attributes only after its __init__
         return network
 
     def __init__(self, input_keys: Sequence[str], output_keys: Sequence[str]):
@@ -64,7 +64,7 @@ class Player(arch.Arch):
     set_dict = load_dict = set_state_dict
 
     def rename_published(self, state_dict: dict[str, Any]) -> dict[str, Any]:
-        """Return the weights under our names; those that have them already are left alone."""
+        """Rename published weights and mark their arithmetic; return others unchanged."""
         renamed = self.translate_names(state_dict)
         if renamed is not state_dict and "published_arithmetic" in self._buffers:
             renamed.setdefault("published_arithmetic", paddle.ones([], "int32"))
@@ -92,7 +92,7 @@ class Player(arch.Arch):
 
     @classmethod
     def translate_names(cls, state_dict: dict[str, Any]) -> dict[str, Any]:
-        """Return weights of PaddleScience's layout by our names, and others as they are."""
+        """Rename weights of PaddleScience's layout; return others unchanged."""
         if not all(re.match(r"generator\.|discriminator\.", name) for name in state_dict):
             return state_dict
         renamed = {}
@@ -103,42 +103,42 @@ class Player(arch.Arch):
         return renamed
 
     def remember_arithmetic(self):
-        """Let the weights carry which arithmetic they were trained with, where the published network's differs.
+        """Register a buffer that marks weights trained with the published network's arithmetic, where it differs.
 
-        It travels as a buffer, so that a checkpoint or a file saved after fine-tuning still knows.
+        As a buffer, the mark survives fine-tuning and saving.
         """
         self.register_buffer("published_arithmetic", paddle.zeros([], "int32"))
 
     def adapt_parameter(self, name: str, theirs: np.ndarray, arrays: dict[str, np.ndarray]) -> np.ndarray | None:
-        """Return a parameter in our shape that keeps what it can of one in another shape, or None if nothing.
+        """Convert a parameter of another shape to ours, keeping what matches; return None if nothing does.
 
         Args:
-            name: Of the parameter.
-            theirs: Its values in the network that the weights are of.
-            arrays: All of these weights.
+            name: Name of the parameter.
+            theirs: Its values in the source network.
+            arrays: All weights of the source network.
         """
         return None
 
     @staticmethod
     def infer_settings(state_dict: dict[str, Any]) -> dict[str, Any]:
-        """Return the config keys that weights (under our names) show, such as ``{"dim": 64}``."""
+        """Infer config keys, such as ``{"dim": 64}``, from weights under our names."""
         return {}
 
 
 class Generator(Player):
-    """A network from ``noise`` [N, latent_dim] and perhaps ``labels`` [N] to its first output key."""
+    """Network from ``noise`` [N, latent_dim] and, if conditional, ``labels`` [N] to its first output key."""
 
     latent_dim: int
-    label_num = 0  # number of classes of a conditional generator, 0 of any other
+    label_num = 0  # number of classes of a conditional generator, otherwise 0
 
 
 class ImageGenerator(Generator):
-    """A generator of images, flat or not: what their values mean.
+    """Generator of images, flat or not, and the range of their values.
 
     Attributes:
         image_shape: (C, H, W).
         black: The value of black; white is 1.
-        is_bounded: Whether all values lie between the two. Those of a linear last layer may lie slightly beyond.
+        is_bounded: Whether all values lie between the two; a linear last layer may slightly exceed them.
     """
 
     image_shape: tuple[int, int, int]
@@ -146,7 +146,7 @@ class ImageGenerator(Generator):
     is_bounded = True
 
     def to_images(self, samples: np.ndarray) -> np.ndarray:
-        """Return generated values as pictures of them would be saved.
+        """Convert generated values to images.
 
         Args:
             samples: Floats [N, C * H * W] or [N, C, H, W].

@@ -1,7 +1,7 @@
 """Networks of DCGAN: generator and discriminator of any size, with or without labels.
 
 Radford et al. 2016, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks"
-(arXiv:1511.06434), in the form of the TensorFlow implementation that most people know (carpedm20/DCGAN-tensorflow).
+(arXiv:1511.06434), as in the widely used TensorFlow implementation (carpedm20/DCGAN-tensorflow).
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from ppsci_gan.errors import InputError
 from ppsci_gan.networks import base
 from ppsci_gan.networks import layers
 
-SLOPE = 0.2  # of the discriminator's leaky rectifiers
+SLOPE = 0.2  # of the discriminator's leaky ReLUs
 LARGEST = 128  # pixels
-DEVIATION = 0.02  # of initial weights
+DEVIATION = 0.02  # standard deviation of initial weights
 NORMALIZATION = {"momentum": 0.9, "epsilon": 1e-5}
 
 
 # --8<-- [start:layers]
-def initialized(layer: nn.Layer) -> nn.Layer:
-    """Start weights from N(0, .02), cut at two deviations for convolutions, and biases from zero."""
+def initialize(layer: nn.Layer) -> nn.Layer:
+    """Initialise weights from N(0, 0.02^2), truncated at two deviations for convolutions, and biases with zero."""
     initial = nn.initializer.Normal(0.0, DEVIATION)
     if isinstance(layer, nn.Conv2D):
         initial = nn.initializer.TruncatedNormal(0.0, DEVIATION, a=-2 * DEVIATION, b=2 * DEVIATION)
@@ -37,22 +37,22 @@ def initialized(layer: nn.Layer) -> nn.Layer:
     return layer
 
 
-def down(inputs: int, outputs: int) -> nn.Conv2D:
-    """Halve height and width, rounded up; of an odd number of zeros, more are below and on the right."""
-    return initialized(layers.Conv2D(inputs, outputs, 5, stride=2, padding="same"))
+def down_conv(inputs: int, outputs: int) -> nn.Conv2D:
+    """Return a convolution that halves height and width, rounded up; odd padding has more below and on the right."""
+    return initialize(layers.Conv2D(inputs, outputs, 5, stride=2, padding="same"))
 
 
-def up(inputs: int, outputs: int, size: Sequence[int]) -> nn.Conv2DTranspose:
-    """Double height and width up to ``size``, which may be odd: ``down`` of such an image, transposed."""
-    cut = [n for edge in size for n in (1 + edge % 2, 2)]  # top, bottom, left, right
-    return initialized(layers.Conv2DTranspose(inputs, outputs, 5, stride=2, padding=cut))
+def up_conv(inputs: int, outputs: int, size: Sequence[int]) -> nn.Conv2DTranspose:
+    """Return a transposed convolution that doubles height and width to ``size``, which may be odd."""
+    cut = [n for edge in size for n in (1 + edge % 2, 2)]  # top, bottom, left, right: the transpose of ``down_conv``
+    return initialize(layers.Conv2DTranspose(inputs, outputs, 5, stride=2, padding=cut))
 
 
-def sizes(image_size: Sequence[int], layers: int) -> list[list[int]]:
-    """Return heights and widths from the image's down to that after so many halvings.
+def halve_sizes(image_size: Sequence[int], layers: int) -> list[list[int]]:
+    """Return the image's height and width, and those after each of ``layers`` halvings.
 
     Raises:
-        InputError: They are no multiples of four, or too large.
+        InputError: Height or width is not a multiple of 4, or too large.
     """
     if len(image_size) != 2 or any(edge % 4 or not 4 <= edge <= LARGEST for edge in image_size):
         raise InputError(
@@ -65,8 +65,8 @@ def sizes(image_size: Sequence[int], layers: int) -> list[list[int]]:
     return found
 
 
-def join(h: Tensor, classes: Tensor | None) -> Tensor:
-    """Append the class, one-hot [N, K], to features [N, C] or, everywhere, to maps [N, C, H, W]."""
+def join_classes(h: Tensor, classes: Tensor | None) -> Tensor:
+    """Append one-hot classes [N, K] to features [N, C], or to every pixel of feature maps [N, C, H, W]."""
     if classes is None:
         return h
     if len(h.shape) == 4:
@@ -77,10 +77,10 @@ def join(h: Tensor, classes: Tensor | None) -> Tensor:
 # --8<-- [end:layers]
 
 
-def without_classes(
+def adapt_features(
     ours: np.ndarray, theirs: np.ndarray, axis: int, classes: int, their_classes: int
 ) -> np.ndarray | None:
-    """Take over the weights of a layer to which another number of classes is joined: all but those of classes."""
+    """Take over a layer's weights of features, but not of joined classes, whose number differs."""
     features = ours.shape[axis] - classes
     if theirs.shape[axis] - their_classes != features:
         return None
@@ -92,7 +92,7 @@ def without_classes(
 
 
 def infer_widths(state_dict: dict[str, Any], layers: str) -> list[int]:
-    """Return the output channels of a list of layers that weights show."""
+    """Infer the output channels of a list of layers from weights."""
     names = itertools.takewhile(state_dict.__contains__, (f"{layers}.{i}.weight" for i in itertools.count()))
     return [state_dict[name].shape[0] for name in names]
 
@@ -105,15 +105,15 @@ class DcganGenerator(base.ImageGenerator):
         input_keys: Names of the noise and of the labels, such as ``("noise", "labels")``.
         output_keys: Name of the images, such as ``("fake_data",)``.
         image_size: Height and width, multiples of 4 up to 128.
-        depths: Channels before each of the convolutions, of which every one doubles height and width.
-        hidden: Width of a fully connected layer behind the latent; 0 for none.
-        latent_dim: Length of the latent.
-        channels: Of the images, 1 or 3.
+        depths: Input channels of each convolution; each doubles height and width.
+        hidden: Width of a fully connected layer after the latent; 0 for none.
+        latent_dim: Dimension of the latent.
+        channels: Image channels, 1 or 3.
         label_num: Number of classes.
-        use_label: Whether the class is joined to what every layer sees.
+        use_label: Whether the one-hot class is appended to every layer's input.
 
     Raises:
-        InputError: Impossible sizes.
+        InputError: Invalid sizes.
 
     Examples:
         >>> import paddle
@@ -138,32 +138,32 @@ class DcganGenerator(base.ImageGenerator):
         self.latent_dim = latent_dim
         self.label_num = label_num if use_label else 0
         self.image_shape = (channels, *image_size)
-        *finer, coarsest = sizes(image_size, len(depths))
+        *finer, coarsest = halve_sizes(image_size, len(depths))
         self.first_shape = [depths[0], *coarsest]
         k = self.label_num
         width = depths[0] * coarsest[0] * coarsest[1]
         widths = [latent_dim, hidden, width] if hidden else [latent_dim, width]
-        self.linears = nn.LayerList([initialized(layers.Linear(i + k, o)) for i, o in zip(widths, widths[1:])])
+        self.linears = nn.LayerList([initialize(layers.Linear(i + k, o)) for i, o in zip(widths, widths[1:])])
         self.linear_norms = nn.LayerList([nn.BatchNorm1D(n, **NORMALIZATION) for n in widths[1:-1]])
         outputs = [*depths[1:], channels]
-        self.ups = nn.LayerList([up(i + k, o, size) for i, o, size in zip(depths, outputs, reversed(finer))])
+        self.ups = nn.LayerList([up_conv(i + k, o, size) for i, o, size in zip(depths, outputs, reversed(finer))])
         self.norms = nn.LayerList([layers.BatchNorm2D(n, **NORMALIZATION) for n in depths])
 
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
         h = x[self.input_keys[0]]
         classes = F.one_hot(x[self.input_keys[1]], self.label_num).astype(h.dtype) if self.label_num else None
         for linear, norm in zip(self.linears, self.linear_norms):
-            h = layers.relu(norm(linear(join(h, classes))))
-        h = self.linears[-1](join(h, classes)).reshape([-1, *self.first_shape])
+            h = layers.relu(norm(linear(join_classes(h, classes))))
+        h = self.linears[-1](join_classes(h, classes)).reshape([-1, *self.first_shape])
         for norm, layer in zip(self.norms, self.ups):
-            h = layer(join(layers.relu(norm(h)), classes))
+            h = layer(join_classes(layers.relu(norm(h)), classes))
         return {self.output_keys[0]: F.tanh(h)}
 
     def adapt_parameter(self, name: str, theirs: np.ndarray, arrays: dict[str, np.ndarray]) -> np.ndarray | None:
         if not name.endswith("weight"):
             return None
         classes = self.infer_settings(arrays).get("label_num", 0)
-        return without_classes(self.state_dict()[name].numpy(), theirs, 0, self.label_num, classes)
+        return adapt_features(self.state_dict()[name].numpy(), theirs, 0, self.label_num, classes)
 
     @staticmethod
     def infer_settings(state_dict: dict[str, Any]) -> dict[str, Any]:
@@ -190,20 +190,21 @@ class DcganGenerator(base.ImageGenerator):
 class DcganDiscriminator(base.Player):
     """Discriminator of images [N, channels, height, width] by 5x5 convolutions; gives logits.
 
-    Its batch normalisation makes samples depend on each other, so that real and generated ones are judged apart.
+    Batch normalisation makes the samples of a batch depend on each other, so real and generated samples go through it
+    in separate batches.
 
     Args:
         input_keys: Names of the images and of the labels, such as ``("data", "labels")``.
         output_keys: Name of the logits [N], such as ``("score",)``.
         image_size: Height and width, multiples of 4 up to 128.
-        depths: Channels after each of the convolutions, of which every one halves height and width.
+        depths: Output channels of each convolution; each halves height and width.
         hidden: Width of a fully connected layer before the last; 0 for none.
-        channels: Of the images, 1 or 3.
+        channels: Image channels, 1 or 3.
         label_num: Number of classes.
-        use_label: Whether the class is joined to what every layer sees.
+        use_label: Whether the one-hot class is appended to every layer's input.
 
     Raises:
-        InputError: Impossible sizes.
+        InputError: Invalid sizes.
 
     Examples:
         >>> import paddle
@@ -226,28 +227,28 @@ class DcganDiscriminator(base.Player):
         super().__init__(input_keys if use_label else input_keys[:1], output_keys)
         self.label_num = label_num if use_label else 0
         k = self.label_num
-        height, width = sizes(image_size, len(depths))[-1]
-        self.downs = nn.LayerList([down(i + k, o) for i, o in zip([channels, *depths], depths)])
+        height, width = halve_sizes(image_size, len(depths))[-1]
+        self.downs = nn.LayerList([down_conv(i + k, o) for i, o in zip([channels, *depths], depths)])
         self.norms = nn.LayerList([layers.BatchNorm2D(n, **NORMALIZATION) for n in depths[1:]])
         widths = [depths[-1] * height * width, *([hidden] if hidden else []), 1]
-        self.linears = nn.LayerList([initialized(layers.Linear(i + k, o)) for i, o in zip(widths, widths[1:])])
+        self.linears = nn.LayerList([initialize(layers.Linear(i + k, o)) for i, o in zip(widths, widths[1:])])
         self.linear_norms = nn.LayerList([nn.BatchNorm1D(n, **NORMALIZATION) for n in widths[1:-1]])
 
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
         h = x[self.input_keys[0]]
         classes = F.one_hot(x[self.input_keys[1]], self.label_num).astype(h.dtype) if self.label_num else None
         for layer, norm in zip(self.downs, [nn.Identity(), *self.norms]):
-            h = layers.leaky_relu(norm(layer(join(h, classes))), SLOPE)
+            h = layers.leaky_relu(norm(layer(join_classes(h, classes))), SLOPE)
         h = h.reshape([h.shape[0], -1])
         for linear, norm in zip(self.linears, self.linear_norms):
-            h = layers.leaky_relu(norm(linear(join(h, classes))), SLOPE)
-        return {self.output_keys[0]: self.linears[-1](join(h, classes)).squeeze(1)}
+            h = layers.leaky_relu(norm(linear(join_classes(h, classes))), SLOPE)
+        return {self.output_keys[0]: self.linears[-1](join_classes(h, classes)).squeeze(1)}
 
     def adapt_parameter(self, name: str, theirs: np.ndarray, arrays: dict[str, np.ndarray]) -> np.ndarray | None:
         if not name.endswith("weight"):
             return None
         classes = self.infer_settings(arrays).get("label_num", 0)
-        return without_classes(
+        return adapt_features(
             self.state_dict()[name].numpy(), theirs, int(name.startswith("downs")), self.label_num, classes
         )
 
@@ -257,7 +258,7 @@ class DcganDiscriminator(base.Player):
         if not depths:
             return {}
         hidden = infer_widths(state_dict, "linear_norms")
-        # Two layers in a row tell what joins the features.
+        # Two successive layers reveal the number of classes appended to the features.
         classes = state_dict["downs.1.weight"].shape[1] - depths[0] if len(depths) > 1 else 0
         return {
             "depths": depths,

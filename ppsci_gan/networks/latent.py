@@ -1,4 +1,4 @@
-"""What goes into a generator: noise and, for a conditional one, labels. Nothing is drawn inside a forward pass."""
+"""Generator inputs: noise and, if conditional, labels. Forward passes draw no random numbers."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ def sample(generator: nn.Layer, num_samples: int, labels: paddle.Tensor | None =
     return dict(zip(generator.input_keys, values))
 
 
-def fixed(generator: nn.Layer, num_samples: int, seed: int) -> dict[str, np.ndarray]:
-    """Return the inputs of a seed: the same on every device, with labels in equal shares (0, 1, 2, ..., 0, 1, ...).
+def sample_fixed(generator: nn.Layer, num_samples: int, seed: int) -> dict[str, np.ndarray]:
+    """Draw inputs from a seed: the same on every device, with labels in turn (0, 1, 2, ..., 0, 1, ...).
 
     Args:
         generator: As for ``sample``.
-        num_samples: How many.
+        num_samples: Number of samples.
         seed: Any non-negative integer.
 
     Examples:
         >>> from types import SimpleNamespace
         >>> from ppsci_gan.networks import latent
         >>> generator = SimpleNamespace(latent_dim=2, label_num=3, input_keys=("noise", "labels"))
-        >>> latent.fixed(generator, 5, seed=0)["labels"].tolist()
+        >>> latent.sample_fixed(generator, 5, seed=0)["labels"].tolist()
         [0, 1, 2, 0, 1]
     """
     values = [np.random.default_rng(seed).standard_normal((num_samples, generator.latent_dim), dtype=np.float32)]
@@ -91,7 +91,7 @@ def choose(
         has = f"classes 0 to {generator.label_num - 1}" if generator.label_num else "no classes"
         raise InputError(f"labels={list(labels)}: this generator has {has}.")
     if seeds is None:
-        inputs = fixed(generator, num_samples, seed)
+        inputs = sample_fixed(generator, num_samples, seed)
         streams = [np.random.default_rng([seed, 1])]
         parts = [inputs[generator.input_keys[0]]]
     else:
@@ -131,7 +131,7 @@ def sweep(generator: nn.Layer, dimensions: int, steps: int, seed: int, reach: fl
         >>> latent.sweep(generator, 2, 3, seed=0, reach=1.0)["noise"][:3, 0].tolist()
         [-1.0, 0.0, 1.0]
     """
-    inputs = fixed(generator, 1, seed)
+    inputs = sample_fixed(generator, 1, seed)
     dimensions = min(dimensions, generator.latent_dim)
     noise = np.repeat(inputs[generator.input_keys[0]], dimensions * steps, axis=0)
     for number in range(dimensions):
@@ -144,14 +144,14 @@ def sweep(generator: nn.Layer, dimensions: int, steps: int, seed: int, reach: fl
 
 
 def walk(generator: nn.Layer, points: int, steps: int, seed: int) -> dict[str, np.ndarray]:
-    """Return inputs on a closed way through latents of a seed, for an animation; labels stay the first one's.
+    """Return inputs along a closed path through random latents, for an animation, all with the first one's label.
 
-    Between two points the way is a great circle: in high dimensions noise lies near a sphere, and so does the way.
+    Interpolation is spherical, because in high dimensions noise lies near a sphere.
 
     Args:
         generator: As for ``sample``.
-        points: Latents that the way passes, at least 2.
-        steps: Inputs from one to the next.
+        points: Number of latents on the path, at least 2.
+        steps: Number of inputs from one latent to the next.
         seed: Any non-negative integer.
 
     Examples:
@@ -161,7 +161,7 @@ def walk(generator: nn.Layer, points: int, steps: int, seed: int) -> dict[str, n
         >>> latent.walk(generator, points=3, steps=4, seed=0)["noise"].shape
         (12, 2)
     """
-    inputs = fixed(generator, points, seed)
+    inputs = sample_fixed(generator, points, seed)
     ends = inputs[generator.input_keys[0]].astype(np.float64)
     share = np.arange(steps)[None, :, None] / steps
     begin, end = ends[:, None], np.roll(ends, -1, axis=0)[:, None]
@@ -169,24 +169,24 @@ def walk(generator: nn.Layer, points: int, steps: int, seed: int) -> dict[str, n
     cosine /= np.linalg.norm(begin, axis=-1, keepdims=True) * np.linalg.norm(end, axis=-1, keepdims=True)
     angle = np.arccos(np.clip(cosine, -1, 1))
     sine = np.maximum(np.sin(angle), 1e-6)
-    way = (np.sin((1 - share) * angle) * begin + np.sin(share * angle) * end) / sine
-    values = [way.reshape([points * steps, -1]).astype(np.float32)]
+    path = (np.sin((1 - share) * angle) * begin + np.sin(share * angle) * end) / sine
+    values = [path.reshape([points * steps, -1]).astype(np.float32)]
     values += [np.repeat(inputs[key][:1], points * steps) for key in generator.input_keys[1:]]
     return dict(zip(generator.input_keys, values))
 
 
-def every_class(generator: nn.Layer, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return each noise with every class: the inputs of a grid with a latent per row and a class per column.
+def repeat_for_classes(generator: nn.Layer, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Repeat each noise for every class: the inputs of a grid with a latent per row and a class per column.
 
     Args:
-        generator: As for ``sample``, conditional.
-        inputs: As ``fixed`` or ``walk`` returns them; their labels are not used.
+        generator: Conditional, as for ``sample``.
+        inputs: From ``sample_fixed`` or ``walk``; their labels are ignored.
 
     Examples:
         >>> from types import SimpleNamespace
         >>> from ppsci_gan.networks import latent
         >>> generator = SimpleNamespace(latent_dim=2, label_num=3, input_keys=("noise", "labels"))
-        >>> latent.every_class(generator, latent.fixed(generator, 2, seed=0))["labels"].tolist()
+        >>> latent.repeat_for_classes(generator, latent.sample_fixed(generator, 2, seed=0))["labels"].tolist()
         [0, 1, 2, 0, 1, 2]
     """
     noise = inputs[generator.input_keys[0]]
@@ -195,7 +195,7 @@ def every_class(generator: nn.Layer, inputs: dict[str, np.ndarray]) -> dict[str,
 
 
 def input_spec(generator: nn.Layer) -> dict[str, InputSpec]:
-    """Return the shapes that an exported generator takes, any batch size.
+    """Return the input specification of an exported generator, for any batch size.
 
     Args:
         generator: As for ``sample``.

@@ -1,12 +1,12 @@
-"""Layers that the networks are made of, fast on the CPU.
+"""The networks' layers, fast on the CPU.
 
-On the CPU, in float32 and dynamic mode, they compute by oneDNN (``ppsci_gan.devices.onednn``); everywhere else (other
-devices, half precision, export, a wheel without that library) by Paddle's own kernels. Values and gradients are the
-same up to the rounding of float32.
+On the CPU, in float32 and dynamic mode, they use oneDNN (``ppsci_gan.devices.onednn``); otherwise (other devices, half
+precision, export, a wheel without that library) Paddle's own kernels. Values and gradients agree up to the rounding of
+float32.
 
-oneDNN's results lie in memory channels last, and so do they stay from layer to layer; any other operation of Paddle's
-takes them, too, at the price of a copy. What it computes can be differentiated once. A gradient penalty needs the
-gradient written out (``ppsci_gan.networks.traced``), or Paddle's kernels: ``with layers.paddle_kernels(): ...``.
+oneDNN's results are stored channels last and stay so from layer to layer; Paddle's other operations copy them. They can
+be differentiated once. A gradient penalty needs the gradient written out (``ppsci_gan.networks.traced``), or Paddle's
+kernels: ``with layers.use_paddle_kernels(): ...``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ppsci_gan.devices import onednn
 from ppsci_gan.devices.onednn import Geometry
 from ppsci_gan.errors import InputError
 
-Pair = int | Sequence[int]  # for both axes, or one for each
+Pair = int | Sequence[int]  # one value for both axes, or one for each
 Padding = int | str | Sequence[int]
 
 KERNELS = ("auto", "onednn", "paddle")
@@ -34,22 +34,22 @@ NAMES = {"onednn": "oneDNN", "paddle": "Paddle's own kernels"}
 
 
 class _Choice:
-    """Whether oneDNN's kernels are wanted on the CPU."""
+    """Whether to use oneDNN's kernels on the CPU."""
 
     onednn = True
 
 
 def choose_kernels(name: str = "auto") -> str:
-    """Choose whose kernels compute convolutions on the CPU, and say which.
+    """Choose the CPU's convolution kernels and return the choice.
 
     Args:
-        name: ``onednn``, ``paddle``, or ``auto``, which takes oneDNN's where Paddle's wheel has the library.
+        name: ``onednn``, ``paddle``, or ``auto``: oneDNN if Paddle's wheel has the library.
 
     Returns:
         ``onednn`` or ``paddle``.
 
     Raises:
-        InputError: There is no oneDNN here, or the name is unknown.
+        InputError: oneDNN is not available, or the name is unknown.
 
     Examples:
         >>> from ppsci_gan.networks import layers
@@ -60,19 +60,19 @@ def choose_kernels(name: str = "auto") -> str:
     """
     if name not in KERNELS:
         raise InputError(f"CPU.convolution={name}: choose one of {', '.join(KERNELS)}.")
-    if name == "onednn" and not onednn.available():
+    if name == "onednn" and not onednn.is_available():
         raise InputError(
             "CPU.convolution=onednn: this build of Paddle has no oneDNN, or FLAGS_use_stride_kernel is off. Take auto."
         )
     _Choice.onednn = name != "paddle"
-    return "onednn" if _Choice.onednn and onednn.available() else "paddle"
+    return "onednn" if _Choice.onednn and onednn.is_available() else "paddle"
 
 
 def uses_onednn(network: nn.Layer) -> bool:
-    """Whether a network's layers are computed by oneDNN on the present device.
+    """Whether oneDNN computes a network's layers on the current device.
 
     Args:
-        network: Any.
+        network: Any network or function.
 
     Examples:
         >>> from paddle import nn
@@ -80,7 +80,7 @@ def uses_onednn(network: nn.Layer) -> bool:
         >>> layers.uses_onednn(nn.Sequential(nn.Linear(2, 2)))
         False
     """
-    chosen = _Choice.onednn and onednn.available() and paddle.device.get_device() == "cpu"
+    chosen = _Choice.onednn and onednn.is_available() and paddle.device.get_device() == "cpu"
     if not (chosen and isinstance(network, nn.Layer)):  # a critic may be any function
         return False
     found = [layer for layer in network.sublayers() if isinstance(layer, (Conv2D, Conv2DTranspose, Linear))]
@@ -88,15 +88,15 @@ def uses_onednn(network: nn.Layer) -> bool:
 
 
 @contextmanager
-def paddle_kernels() -> Iterator[None]:
-    """Compute by Paddle's kernels, whose results can be differentiated twice.
+def use_paddle_kernels() -> Iterator[None]:
+    """Use Paddle's kernels, whose results can be differentiated twice.
 
     Examples:
         >>> import paddle
         >>> from ppsci_gan.networks import layers
         >>> x = paddle.ones([1, 1, 2, 2])
         >>> x.stop_gradient = False
-        >>> with layers.paddle_kernels():
+        >>> with layers.use_paddle_kernels():
         ...     y = layers.conv2d(x, paddle.ones([1, 1, 2, 2])) ** 2
         >>> gradient = paddle.grad(y, x, create_graph=True)[0]
         >>> float(paddle.grad(gradient.sum(), x)[0].sum())
@@ -109,10 +109,10 @@ def paddle_kernels() -> Iterator[None]:
         _Choice.onednn = before
 
 
-def _by_onednn(*tensors: Tensor | None) -> bool:
+def _use_onednn(*tensors: Tensor | None) -> bool:
     return (
         _Choice.onednn
-        and onednn.available()
+        and onednn.is_available()
         and paddle.in_dynamic_mode()
         and all(x is None or x.dtype == paddle.float32 and x.place.is_cpu_place() for x in tensors)
     )
@@ -129,15 +129,15 @@ def conv2d(
     padding: Padding = 0,
     slope: float | None = None,
 ) -> Tensor:
-    """Convolve images, as ``paddle.nn.functional.conv2d``, and rectify the result, if wanted.
+    """Convolution as ``paddle.nn.functional.conv2d``, optionally followed by a rectifier.
 
     Args:
         x: [N, C, H, W].
         weight: [C', C, h, w].
         bias: [C'].
         stride: A number, or one for each axis.
-        padding: Zeros around the image: a number, two, four (top, bottom, left, right), or ``same``.
-        slope: Of a rectifier behind the convolution, for negative values: 0 of an ordinary one, None for none.
+        padding: A number, two, four (top, bottom, left, right), or ``same``.
+        slope: Negative slope of the rectifier: 0 for ReLU, None for no rectifier.
 
     Returns:
         [N, C', H', W'].
@@ -148,7 +148,7 @@ def conv2d(
         >>> tuple(layers.conv2d(paddle.ones([2, 3, 8, 8]), paddle.ones([4, 3, 5, 5]), stride=2, padding="same").shape)
         (2, 4, 4, 4)
     """
-    if not _by_onednn(x, weight, bias):
+    if not _use_onednn(x, weight, bias):
         return _rectify(F.conv2d(x, weight, bias, stride=stride, padding=padding), slope)
     geometry = _geometry(tuple(x.shape[2:]), tuple(weight.shape[2:]), _pair(stride), _hashable(padding))
     return _Convolution.apply(x, weight, bias, geometry, slope)
@@ -162,15 +162,15 @@ def conv2d_transpose(
     padding: Padding = 0,
     output_padding: Pair = 0,
 ) -> Tensor:
-    """Convolve transposed, as ``paddle.nn.functional.conv2d_transpose``.
+    """Transposed convolution as ``paddle.nn.functional.conv2d_transpose``.
 
     Args:
         x: [N, C, H, W].
         weight: [C, C', h, w].
         bias: [C'].
         stride: A number, or one for each axis.
-        padding: Rows and columns cut off the result: a number, two, four (top, bottom, left, right), or ``same``.
-        output_padding: Rows and columns added below and right.
+        padding: Rows and columns cropped from the result: a number, two, four (top, bottom, left, right), or ``same``.
+        output_padding: Rows and columns added below and on the right.
 
     Returns:
         [N, C', H', W'].
@@ -182,7 +182,7 @@ def conv2d_transpose(
         >>> tuple(layers.conv2d_transpose(x, weight, stride=2, padding=2, output_padding=1).shape)
         (2, 5, 8, 8)
     """
-    if not _by_onednn(x, weight, bias):
+    if not _use_onednn(x, weight, bias):
         return F.conv2d_transpose(x, weight, bias, stride=stride, padding=padding, output_padding=output_padding)
     geometry = _geometry(tuple(x.shape[2:]), tuple(weight.shape[2:]), _pair(stride), _hashable(padding))
     stride_h, stride_w, top, bottom, left, right = geometry
@@ -194,21 +194,21 @@ def conv2d_transpose(
     return _Transposed.apply(x, weight, bias, geometry, size)
 
 
-def input_gradient_of_conv2d(g: Tensor, weight: Tensor, stride: Pair, padding: Padding, size: Sequence[int]) -> Tensor:
+def conv2d_input_gradient(g: Tensor, weight: Tensor, stride: Pair, padding: Padding, size: Sequence[int]) -> Tensor:
     """Return the gradient of ``conv2d`` with respect to its images: a transposed convolution.
 
     Args:
-        g: Gradient of the result, [N, C', H', W'].
+        g: Gradient with respect to the result, [N, C', H', W'].
         weight: [C', C, h, w].
-        stride: As given to ``conv2d``.
-        padding: Likewise.
+        stride: As for ``conv2d``.
+        padding: As for ``conv2d``.
         size: (H, W) of the images.
 
     Returns:
         [N, C, H, W].
     """
     geometry = _geometry(tuple(size), tuple(weight.shape[2:]), _pair(stride), _hashable(padding))
-    if not _by_onednn(g, weight):
+    if not _use_onednn(g, weight):
         return F.conv2d_transpose(g, weight, stride=stride, padding=list(geometry[2:]), output_size=list(size))
     return _Transposed.apply(g, weight, None, geometry, tuple(size))
 
@@ -224,7 +224,7 @@ class Conv2D(nn.Conv2D):
     """
 
     def forward(self, x: Tensor, slope: float | None = None) -> Tensor:
-        """Return the convolved images; rectified where a slope for negative values is given."""
+        """Return the convolved images, rectified if ``slope`` is given."""
         if not _is_plain(self):
             return _rectify(super().forward(x), slope)
         return conv2d(x, self.weight, self.bias, self._stride, self._padding, slope)
@@ -249,17 +249,17 @@ class Conv2DTranspose(nn.Conv2DTranspose):
 
 
 def _is_plain(layer: nn.Layer) -> bool:
-    """Whether a layer has what this module's kernels take: no groups, no dilation, zeros around, channels first."""
+    """Whether this module's kernels support a layer: no groups, no dilation, zero padding, channels first."""
     plain = layer._groups == 1 and set(_pair(layer._dilation)) == {1} and layer._data_format == "NCHW"
     return plain and layer._padding_mode == "zeros"
 
 
 class _Convolution(PyLayer):
-    """Convolution, transposed convolution and weights' gradient are bilinear, and each other's derivatives.
+    """Convolution, transposed convolution and weight gradient are bilinear, and each other's derivatives.
 
-    A PyLayer may return gradients only for arguments that need one, so that has to be noted in ``forward``. Results are
-    saved detached: they refer to the context that they would be saved in, which only a backward pass breaks up, so that
-    where there is none, neither would ever be freed.
+    A PyLayer may return gradients only for arguments that need one, so ``forward`` records which do. Results are saved
+    detached: a result refers to its context, so that saving it there makes a cycle, which only a backward pass breaks.
+    Without one, neither would ever be freed.
     """
 
     @staticmethod
@@ -273,16 +273,16 @@ class _Convolution(PyLayer):
     @staticmethod
     def backward(ctx, g):
         x, weight, *rectified = ctx.saved_tensor()
-        geometry, slope, of_x, of_weight, of_bias, has_bias = ctx.settings
+        geometry, slope, need_x, need_weight, need_bias, has_bias = ctx.settings
         if rectified:
             g = rectifier_gradient(g, *rectified, slope)
-        gx = _Transposed.apply(g, weight, None, geometry, tuple(x.shape[2:])) if of_x else None
+        gx = _Transposed.apply(g, weight, None, geometry, tuple(x.shape[2:])) if need_x else None
         gw = gb = None
-        if of_bias:  # differentiable no further, which the written out gradient penalty does not need
+        if need_bias:  # not differentiable again, which a written-out gradient penalty does not need
             gw, gb = onednn.convolution_weight_gradient(x, g, geometry, weight.shape, True)
-        elif of_weight:
+        elif need_weight:
             gw = _WeightGradient.apply(x, g, geometry, tuple(weight.shape))
-        gw = gw if of_weight else None
+        gw = gw if need_weight else None
         return (gx, gw, gb) if has_bias else (gx, gw)
 
 
@@ -296,10 +296,10 @@ class _Transposed(PyLayer):
     @staticmethod
     def backward(ctx, g):
         x, weight = ctx.saved_tensor()
-        geometry, of_x, of_weight, of_bias, has_bias = ctx.settings
-        gx = _Convolution.apply(g, weight, None, geometry) if of_x else None
-        gw = _WeightGradient.apply(g, x, geometry, tuple(weight.shape)) if of_weight else None
-        gb = _sum_over_pixels(g) if of_bias else None
+        geometry, need_x, need_weight, need_bias, has_bias = ctx.settings
+        gx = _Convolution.apply(g, weight, None, geometry) if need_x else None
+        gw = _WeightGradient.apply(g, x, geometry, tuple(weight.shape)) if need_weight else None
+        gb = _sum_over_pixels(g) if need_bias else None
         return (gx, gw, gb) if has_bias else (gx, gw)
 
 
@@ -313,10 +313,10 @@ class _WeightGradient(PyLayer):
     @staticmethod
     def backward(ctx, g):
         x, y = ctx.saved_tensor()
-        geometry, of_x, of_y = ctx.settings
+        geometry, need_x, need_y = ctx.settings
         return (
-            _Transposed.apply(y, g, None, geometry, tuple(x.shape[2:])) if of_x else None,
-            _Convolution.apply(x, g, None, geometry) if of_y else None,
+            _Transposed.apply(y, g, None, geometry, tuple(x.shape[2:])) if need_x else None,
+            _Convolution.apply(x, g, None, geometry) if need_y else None,
         )
 
 
@@ -324,7 +324,7 @@ def _needs(x: Tensor) -> bool:
     return not x.stop_gradient
 
 
-def _where_needed(gradients: Sequence[Tensor], needed: Sequence[bool]) -> tuple[Tensor | None, ...]:
+def _keep_needed(gradients: Sequence[Tensor], needed: Sequence[bool]) -> tuple[Tensor | None, ...]:
     return tuple(gradient if needs else None for gradient, needs in zip(gradients, needed))
 
 
@@ -342,10 +342,10 @@ def _hashable(padding):
 
 @functools.lru_cache(maxsize=1024)
 def _geometry(size: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, int], padding) -> Geometry:
-    """Return strides and zeros as oneDNN takes them.
+    """Return stride and padding as oneDNN takes them.
 
-    ``same`` pads the larger half behind, as TensorFlow does; so does Paddle, which computes it from the size of the
-    argument also where the convolution is transposed.
+    ``same`` pads the larger half after the image, as TensorFlow and Paddle do. Like Paddle, it is computed from the
+    input's size even for a transposed convolution.
     """
     if padding == "same":
         totals = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in zip(size, kernel, stride)]
@@ -361,18 +361,18 @@ def _geometry(size: tuple[int, int], kernel: tuple[int, int], stride: tuple[int,
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, slope: float | None = None) -> Tensor:
-    """Multiply by a matrix and add a bias, as ``paddle.nn.functional.linear``, and rectify the result, if wanted.
+    """Linear layer as ``paddle.nn.functional.linear``, optionally followed by a rectifier.
 
     Args:
         x: [N, C].
         weight: [C, C'].
         bias: [C'].
-        slope: Of a rectifier behind it, as for ``conv2d``.
+        slope: As for ``conv2d``.
 
     Returns:
         [N, C'].
     """
-    if len(x.shape) != 2 or not _by_onednn(x, weight, bias):
+    if len(x.shape) != 2 or not _use_onednn(x, weight, bias):
         return _rectify(F.linear(x, weight, bias), slope)
     return _Linear.apply(x, weight, bias, slope)
 
@@ -388,12 +388,12 @@ class Linear(nn.Linear):
     """
 
     def forward(self, x: Tensor, slope: float | None = None) -> Tensor:
-        """Return the products; rectified where a slope for negative values is given."""
+        """Return [N, C'], rectified if ``slope`` is given."""
         return linear(x, self.weight, self.bias, slope)
 
 
 class _Linear(PyLayer):
-    """What it gains over Paddle's is the bias's: adding it to every row, and summing its gradient over rows."""
+    """Faster than Paddle's in adding the bias and in summing its gradient over rows."""
 
     @staticmethod
     def forward(ctx, x, weight, bias, slope):
@@ -405,49 +405,49 @@ class _Linear(PyLayer):
     @staticmethod
     def backward(ctx, g):
         x, weight, *rectified = ctx.saved_tensor()
-        slope, of_x, of_weight, of_bias, has_bias = ctx.settings
+        slope, need_x, need_weight, need_bias, has_bias = ctx.settings
         if rectified:
             g = rectifier_gradient(g, *rectified, slope)
-        gx = paddle.matmul(g, weight, transpose_y=True) if of_x else None
-        gw = paddle.matmul(x, g, transpose_x=True) if of_weight else None
-        gb = onednn.sum_rows(g) if of_bias else None
+        gx = paddle.matmul(g, weight, transpose_y=True) if need_x else None
+        gw = paddle.matmul(x, g, transpose_x=True) if need_weight else None
+        gb = onednn.sum_rows(g) if need_bias else None
         return (gx, gw, gb) if has_bias else (gx, gw)
 
 
-# --- everything between the convolutions ---
+# --- activations, pooling, normalisation ---
 
 
 def relu(x: Tensor) -> Tensor:
-    """Rectify.
+    """ReLU.
 
     Args:
         x: Any shape.
     """
-    return _Relu.apply(x, 0.0) if _by_onednn(x) else F.relu(x)
+    return _Relu.apply(x, 0.0) if _use_onednn(x) else F.relu(x)
 
 
 def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
-    """Rectify, with a slope for negative values.
+    """Leaky ReLU.
 
     Args:
         x: Any shape.
-        negative_slope: The slope.
+        negative_slope: Slope for negative values.
     """
     if not paddle.in_dynamic_mode():
         return paddle.maximum(x, negative_slope * x)  # paddle2onnx misreads the slope of a leaky_relu
-    return _Relu.apply(x, negative_slope) if _by_onednn(x) else F.leaky_relu(x, negative_slope)
+    return _Relu.apply(x, negative_slope) if _use_onednn(x) else F.leaky_relu(x, negative_slope)
 
 
 def rectifier_gradient(g: Tensor, y: Tensor, slope: float = 0.0) -> Tensor:
-    """Pass a gradient back through a rectifier; differentiable with respect to the gradient.
+    """Backpropagate through a rectifier; differentiable with respect to the gradient.
 
     Args:
-        g: Gradient of the result.
+        g: Gradient with respect to the result.
         y: The result of ``relu``, ``leaky_relu``, or of ``conv2d`` with a slope.
-        slope: For negative values.
+        slope: Slope for negative values.
     """
     y = y.detach()
-    if _by_onednn(g, y):
+    if _use_onednn(g, y):
         return _RectifierGradient.apply(g, y, slope)
     if not slope:
         return g * (y > 0).astype(y.dtype)
@@ -467,21 +467,21 @@ def add(x: Tensor, y: Tensor) -> Tensor:
         x: [N, C, H, W].
         y: [N, C, H, W].
     """
-    return _Add.apply(x, y) if len(x.shape) == 4 and _by_onednn(x, y) else x + y
+    return _Add.apply(x, y) if len(x.shape) == 4 and _use_onednn(x, y) else x + y
 
 
-def normalized_conv2d(conv: nn.Conv2D, norm: nn.BatchNorm2D, x: Tensor) -> Tensor:
-    """Convolve, normalise and rectify; outside of training oneDNN does so in a single convolution.
+def conv2d_norm_relu(conv: nn.Conv2D, norm: nn.BatchNorm2D, x: Tensor) -> Tensor:
+    """Convolution, batch normalisation and ReLU; in evaluation mode oneDNN fuses them into one convolution.
 
     Args:
-        conv: Without bias, groups and dilation.
-        norm: Of its channels.
+        conv: Convolution without bias, groups or dilation.
+        norm: Batch normalisation of its output.
         x: [N, C, H, W].
 
     Returns:
         [N, C', H', W'].
     """
-    if norm.training or not _by_onednn(x, conv.weight):
+    if norm.training or not _use_onednn(x, conv.weight):
         return relu(norm(conv(x)))
     factor = norm.weight / paddle.sqrt(norm._variance + norm._epsilon)
     weight, bias = conv.weight * factor.reshape([-1, 1, 1, 1]), norm.bias - norm._mean * factor
@@ -489,81 +489,81 @@ def normalized_conv2d(conv: nn.Conv2D, norm: nn.BatchNorm2D, x: Tensor) -> Tenso
 
 
 def pool2d(x: Tensor, size: int, stride: int, padding: int = 0, maximum: bool = True) -> Tensor:
-    """Maximum or mean of squares of pixels, by oneDNN where no gradient is asked for.
+    """Max or mean pooling, by oneDNN if no gradient is needed.
 
     Args:
         x: [N, C, H, W].
-        size: Edge of the squares.
-        stride: Between them.
-        padding: Pixels around the image, which do not count.
-        maximum: False: the mean.
+        size: Height and width of the window.
+        stride: Stride.
+        padding: Padding, which the mean excludes.
+        maximum: Whether to take the maximum; else the mean.
 
     Returns:
         [N, C, H', W'].
     """
-    if _by_onednn(x) and (x.stop_gradient or not paddle.is_grad_enabled()):
+    if _use_onednn(x) and (x.stop_gradient or not paddle.is_grad_enabled()):
         return onednn.pool(x, size, stride, padding, maximum)
     return (F.max_pool2d if maximum else F.avg_pool2d)(x, size, stride, padding)
 
 
 def concat(images: Sequence[Tensor]) -> Tensor:
-    """Put the channels of images one behind the other.
+    """Concatenate the channels of images.
 
     Args:
-        images: [N, C, H, W], with any numbers of channels.
+        images: [N, C, H, W] each; C may differ.
 
     Returns:
         [N, sum of C, H, W].
     """
-    if not _by_onednn(*images) or not all(onednn.lies_channels_last(x) for x in images):
+    if not _use_onednn(*images) or not all(onednn.is_channels_last(x) for x in images):
         return paddle.concat(images, axis=1)
     return paddle.concat([x.transpose([0, 2, 3, 1]) for x in images], axis=3).transpose([0, 3, 1, 2])
 
 
 def avg_pool2d(x: Tensor, size: int) -> Tensor:
-    """Mean of every square of size x size pixels.
+    """Mean pooling over squares of size x size pixels.
 
     Args:
         x: [N, C, H, W], height and width multiples of ``size``.
-        size: Edge of the squares.
+        size: Window and stride.
     """
-    return _MeanPool.apply(x, size) if _by_onednn(x) else F.avg_pool2d(x, size)
+    return _MeanPool.apply(x, size) if _use_onednn(x) else F.avg_pool2d(x, size)
 
 
 def avg_pool2d_gradient(g: Tensor, size: int) -> Tensor:
-    """Pass a gradient back through ``avg_pool2d``.
+    """Backpropagate through ``avg_pool2d``.
 
     Args:
-        g: Gradient of the result, [N, C, H, W].
-        size: As given to it.
+        g: Gradient with respect to the result, [N, C, H, W].
+        size: As for ``avg_pool2d``.
 
     Returns:
         [N, C, H * size, W * size].
     """
-    if _by_onednn(g):
+    if _use_onednn(g):
         return _MeanPoolGradient.apply(g, size)
     return upsample2d(g * (1 / size**2), size)
 
 
 def upsample2d(x: Tensor, size: int = 2) -> Tensor:
-    """Repeat every pixel to a square of size x size.
+    """Nearest-neighbour upsampling: repeat every pixel to a square of size x size.
 
     Args:
         x: [N, C, H, W].
-        size: Edge of the squares.
+        size: Factor for height and width.
     """
-    if _by_onednn(x):
+    if _use_onednn(x):
         return _RepeatPixels.apply(x, size)
     return F.interpolate(x, size=[size * x.shape[2], size * x.shape[3]], mode="nearest")
 
 
 def fork(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return an image twice, for two branches of a network: their gradients are added in the order of memory.
+    """Return an image twice, for two branches of a network, so that their gradients are added in its memory layout.
 
     Args:
         x: [N, C, H, W].
     """
-    return _Fork.apply(x) if len(x.shape) == 4 and _by_onednn(x) and not x.stop_gradient else (x, x)
+    return _Fork.apply(x) if len(x.shape) == 4 and _use_onednn(x) and not x.stop_gradient else (x, x)
 
 
 class BatchNorm2D(nn.BatchNorm2D):
@@ -577,8 +577,8 @@ class BatchNorm2D(nn.BatchNorm2D):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the normalised images; while training, the running statistics follow the batch's."""
-        if not self.training or self._use_global_stats or not _by_onednn(x, self.weight, self.bias):
+        """Return the normalised images; in training, update the running statistics."""
+        if not self.training or self._use_global_stats or not _use_onednn(x, self.weight, self.bias):
             return super().forward(x)
         channels = x.shape[1]
         weight = self.weight if self.weight is not None else paddle.ones([channels])
@@ -591,7 +591,7 @@ class BatchNorm2D(nn.BatchNorm2D):
 
 
 def modulate(x: Tensor, scale: Tensor, offset: Tensor) -> Tensor:
-    """Scale and shift every channel of every image by its own numbers.
+    """Scale and shift each channel of each image separately.
 
     Args:
         x: [N, C, H, W].
@@ -601,13 +601,13 @@ def modulate(x: Tensor, scale: Tensor, offset: Tensor) -> Tensor:
     Returns:
         [N, C, H, W].
     """
-    if _by_onednn(x, scale, offset):
+    if _use_onednn(x, scale, offset):
         return _Modulate.apply(x, scale, offset)
     return x * scale.unsqueeze([2, 3]) + offset.unsqueeze([2, 3])
 
 
 def pixel_norm(x: Tensor, epsilon: float) -> Tensor:
-    """Scale the features of every pixel to mean square 1.
+    """Normalise each pixel's feature vector to mean square 1.
 
     Args:
         x: [N, C] or [N, C, H, W].
@@ -622,7 +622,7 @@ def pixel_norm(x: Tensor, epsilon: float) -> Tensor:
         >>> layers.pixel_norm(paddle.to_tensor([[3.0, 3.0]]), epsilon=0).tolist()
         [[1.0, 1.0]]
     """
-    if _by_onednn(x):
+    if _use_onednn(x):
         return _PixelNorm.apply(x, epsilon)
     return x / paddle.sqrt((x * x).mean(axis=1, keepdim=True) + epsilon)
 
@@ -631,9 +631,9 @@ class LayerNorm2D(nn.Layer):
     """Layer normalisation over channels, height and width, with a scale and an offset per channel.
 
     Args:
-        channels: Their number.
+        channels: Number of channels.
         epsilon: Added to the variance.
-        affine: False: scales stay 1 and offsets 0.
+        affine: Whether scales and offsets are learned; else they are 1 and 0.
 
     Examples:
         >>> import paddle
@@ -669,10 +669,10 @@ def layer_norm2d(x: Tensor, scale: Tensor, offset: Tensor, epsilon: float) -> tu
     Returns:
         The result [N, C, H, W], and mean and (biased) variance [N].
     """
-    if _by_onednn(x, scale, offset):
+    if _use_onednn(x, scale, offset):
         return _LayerNorm.apply(x, scale, offset, epsilon)
-    # Of elementary operations, for derivatives of any order, which flatten() has not. In rows: over several axes,
-    # Paddle's gradient of a mean and its broadcasting take several times as long.
+    # Elementary operations have derivatives of any order (flatten() has not). In rows, because Paddle's gradients of
+    # means and its broadcasting take several times as long over several axes.
     rows = x.reshape([x.shape[0], -1])
     mean = rows.mean(axis=[1], keepdim=True)
     centred = rows - mean
@@ -685,20 +685,20 @@ def layer_norm2d(x: Tensor, scale: Tensor, offset: Tensor, epsilon: float) -> tu
 def layer_norm2d_gradient(
     g: Tensor, x: Tensor, scale: Tensor, mean: Tensor, variance: Tensor, epsilon: float
 ) -> Tensor:
-    """Pass a gradient back through ``layer_norm2d``; differentiable with respect to gradient, images and scale.
+    """Backpropagate through ``layer_norm2d``; differentiable with respect to gradient, images and scale.
 
     Args:
-        g: Gradient of the result, [N, C, H, W].
+        g: Gradient with respect to the result, [N, C, H, W].
         x: The images.
         scale: [C, 1, 1].
-        mean: What ``layer_norm2d`` returned, [N].
-        variance: Likewise.
-        epsilon: As given to it.
+        mean: From ``layer_norm2d``, [N].
+        variance: From ``layer_norm2d``, [N].
+        epsilon: As for ``layer_norm2d``.
 
     Returns:
         [N, C, H, W].
     """
-    if _by_onednn(g, x, scale):
+    if _use_onednn(g, x, scale):
         return _LayerNormGradient.apply(g, x, scale, mean.detach(), variance.detach(), epsilon)
     deviation = paddle.sqrt(variance + epsilon).unsqueeze(1)
     normalized = (x.reshape([x.shape[0], -1]) - mean.unsqueeze(1)) / deviation
@@ -773,13 +773,13 @@ class _Add(PyLayer):
 
     @staticmethod
     def backward(ctx, g):
-        return _where_needed((g, g), ctx.needed)
+        return _keep_needed((g, g), ctx.needed)
 
 
 class _Fork(PyLayer):
     @staticmethod
     def forward(ctx, x):
-        # Views of their own: Paddle takes the same tensor for one changed in place.
+        # Separate views: Paddle treats a returned input as changed in place.
         return x.transpose([0, 1, 2, 3]), x.transpose([0, 1, 2, 3])
 
     @staticmethod
@@ -799,10 +799,10 @@ class _BatchNorm(PyLayer):
     def backward(ctx, g, *_):
         epsilon, needed = ctx.settings
         gradients = onednn.batch_norm_gradient(g, *ctx.saved_tensor(), epsilon)
-        return _where_needed(gradients, needed)
+        return _keep_needed(gradients, needed)
 
 
-# Products with ones take the place of broadcasting and of sums, for which Paddle's kernels take ten times as long.
+# Products with ones replace broadcasting and sums, for which Paddle's kernels take ten times as long.
 
 
 class _Modulate(PyLayer):
@@ -819,10 +819,10 @@ class _Modulate(PyLayer):
         x, scale = ctx.saved_tensor()
         shape, g, x = x.shape, _pixels(g), _pixels(x)
         ones = onednn.ones([shape[0], 1, g.shape[1]])
-        of_scale, of_offset = (paddle.matmul(ones, value).squeeze(1) for value in (g * x, g))
+        grad_scale, grad_offset = (paddle.matmul(ones, value).squeeze(1) for value in (g * x, g))
         scale = paddle.matmul(ones, scale.unsqueeze(1), transpose_x=True)
-        gradients = _image(g * scale, shape), of_scale, of_offset
-        return _where_needed(gradients, ctx.needed)
+        gradients = _image(g * scale, shape), grad_scale, grad_offset
+        return _keep_needed(gradients, ctx.needed)
 
 
 class _PixelNorm(PyLayer):
@@ -834,7 +834,7 @@ class _PixelNorm(PyLayer):
         factor = paddle.matmul(1 / paddle.sqrt(mean_square + epsilon), ones, transpose_y=True)
         y = rows * factor
         ctx.save_for_backward(y.detach(), factor)
-        return _like(y, x.shape)
+        return _reshape_features(y, x.shape)
 
     @staticmethod
     def backward(ctx, g):
@@ -842,7 +842,7 @@ class _PixelNorm(PyLayer):
         rows = _features(g)
         ones = onednn.ones([rows.shape[1], 1])
         along = paddle.matmul(paddle.matmul(rows * y, ones) / rows.shape[1], ones, transpose_y=True)
-        return _like((rows - y * along) * factor, g.shape)
+        return _reshape_features((rows - y * along) * factor, g.shape)
 
 
 class _LayerNorm(PyLayer):
@@ -857,17 +857,17 @@ class _LayerNorm(PyLayer):
     def backward(ctx, g, *_):
         x, scale, mean, variance = ctx.saved_tensor()
         epsilon, needed = ctx.settings
-        gx, *of_channels = onednn.layer_norm_gradient(g, x, scale, mean, variance, epsilon)
-        gradients = gx, *(value.reshape(scale.shape) for value in of_channels)
-        return _where_needed(gradients, needed)
+        gx, *channel_gradients = onednn.layer_norm_gradient(g, x, scale, mean, variance, epsilon)
+        gradients = gx, *(value.reshape(scale.shape) for value in channel_gradients)
+        return _keep_needed(gradients, needed)
 
 
 class _LayerNormGradient(PyLayer):
     r"""The pullback of a normalisation, $P(g) = r (g - \overline{g} - n \overline{g n})$ for $n = r (x - m)$.
 
-    It is linear and symmetric in g, so that its own gradient for u has the part P(u); by $\partial r/\partial x =
-    -r^2 n / D$ and $\partial\overline{g n}/\partial x = P(g)/D$ that of x is
-    $-r n \langle u, P(g)\rangle/D - r (\overline{u n} P(g) + \overline{g n} P(u))$.
+    It is linear and symmetric in g, so its own pullback of u is P(u) with respect to g. With $\partial r/\partial x =
+    -r^2 n / D$ and $\partial\overline{g n}/\partial x = P(g)/D$, it is
+    $-r n \langle u, P(g)\rangle/D - r (\overline{u n} P(g) + \overline{g n} P(u))$ with respect to x.
     """
 
     @staticmethod
@@ -885,37 +885,37 @@ class _LayerNormGradient(PyLayer):
         v = onednn.layer_norm_gradient(u, x, onednn.ones([channels]), mean, variance, epsilon)[0]
         u, v, g, x, y = (_pixels(image).flatten(1) for image in (u, v, g, x, y))
         in_a_row, in_a_column = onednn.ones([1, width]), onednn.ones([u.shape[0], 1])
-        scale_of_pixels = paddle.matmul(in_a_column, onednn.for_pixels(scale, width // channels).unsqueeze(0))
-        scaled = g * scale_of_pixels
+        pixel_scale = paddle.matmul(in_a_column, onednn.repeat_for_pixels(scale, width // channels).unsqueeze(0))
+        scaled = g * pixel_scale
 
-        def mean_of(rows: Tensor) -> Tensor:
+        def row_mean(rows: Tensor) -> Tensor:
             return paddle.matmul(rows, in_a_row, transpose_y=True) / width
 
         mean, inverse = mean.unsqueeze(1), 1 / paddle.sqrt(variance + epsilon).unsqueeze(1)
-        along_u, along_g = (inverse * (mean_of(a * x) - mean * mean_of(a)) for a in (u, scaled))
-        factors = -(inverse**2) * mean_of(u * y), -inverse * along_u, -inverse * along_g
-        of_x, *others = (a * paddle.matmul(factor, in_a_row) for a, factor in zip((x - mean, y, v), factors))
-        of_x = of_x + others[0] + others[1]
-        gradients = v * scale_of_pixels, of_x, onednn.over_pixels(onednn.sum_rows(g * v), channels)
+        along_u, along_g = (inverse * (row_mean(a * x) - mean * row_mean(a)) for a in (u, scaled))
+        factors = -(inverse**2) * row_mean(u * y), -inverse * along_u, -inverse * along_g
+        grad_x, *others = (a * paddle.matmul(factor, in_a_row) for a, factor in zip((x - mean, y, v), factors))
+        grad_x = grad_x + others[0] + others[1]
+        gradients = v * pixel_scale, grad_x, onednn.sum_over_pixels(onednn.sum_rows(g * v), channels)
         gradients = *(_image(rows, shape) for rows in gradients[:2]), gradients[2].reshape(scale.shape)
-        return *_where_needed(gradients, needed), None, None
+        return *_keep_needed(gradients, needed), None, None
 
 
 def _pixels(x: Tensor) -> Tensor:
-    """Return an image's pixels, [N, H * W, C], of the same memory."""
-    return onednn.channels_last(x).transpose([0, 2, 3, 1]).flatten(1, 2)
+    """Return an image's pixels, [N, H * W, C], as a view."""
+    return onednn.to_channels_last(x).transpose([0, 2, 3, 1]).flatten(1, 2)
 
 
 def _features(x: Tensor) -> Tensor:
-    """Return the features of every pixel, [N * H * W, C], or of every sample, of the same memory."""
+    """Return the features of every pixel, [N * H * W, C], or of every sample, as a view."""
     return _pixels(x).flatten(0, 1) if len(x.shape) == 4 else x
 
 
-def _like(features: Tensor, shape: Sequence[int]) -> Tensor:
+def _reshape_features(features: Tensor, shape: Sequence[int]) -> Tensor:
     return _image(features, shape) if len(shape) == 4 else features
 
 
 def _image(pixels: Tensor, shape: Sequence[int]) -> Tensor:
-    """Return pixels, in any dense shape, as an image of a shape [N, C, H, W]."""
+    """Return pixels, in any dense shape, as an image [N, C, H, W]."""
     n, c, h, w = shape
     return pixels.reshape([n, h, w, c]).transpose([0, 3, 1, 2])

@@ -1,7 +1,7 @@
 """Networks of PGAN: generator and critic that grow from 4x4 pixels, a scale at a time.
 
 Karras et al. 2018, "Progressive Growing of GANs" (arXiv:1710.10196), table 2 and section 4. All scales exist from the
-start; ``scale`` says which is the largest in use, ``fade`` how far its layers have come in.
+start; ``scale`` is the largest in use, ``fade`` its weight during the fade-in.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from ppsci_gan.networks import layers
 from ppsci_gan.networks import traced
 
 FIRST = 4  # pixels of scale 0
-SLOPE = 0.2  # of the leaky rectifiers
+SLOPE = 0.2  # of the leaky ReLUs
 EPSILON = 1e-8
-FADE_STEPS = 2**20  # as which weights keep the share of a scale that comes in
-RECTIFIED = 2**0.5  # gain before a rectifier (He initialisation)
-GROUP = 4  # samples whose standard deviation the critic sees
+FADE_STEPS = 2**20  # resolution of the saved ``fade``
+HE_GAIN = 2**0.5  # before a rectifier (He initialisation)
+GROUP = 4  # samples per standard deviation that the critic sees
 
 
 # --8<-- [start:layers]
 class Equalized(nn.Layer):
     """Equalised learning rate: weights of variance 1, scaled to He's variance where they are used (section 4.1).
 
-    Adam's steps do not depend on a gradient's size, so that all weights then learn at the same speed.
+    Adam's steps do not depend on the gradient's scale, so all weights then learn at the same speed.
 
     Args:
         layer: ``layers.Linear`` or ``layers.Conv2D`` without bias.
-        gain: Of the initialisation.
-        scale_bias: Whether the bias, too, is scaled, as in pytorch_GAN_zoo and MindSpore's port; the paper does not.
+        gain: Gain of the initialisation.
+        scale_bias: Whether to scale the bias, too, as in pytorch_GAN_zoo and MindSpore's port but not in the paper.
 
     Examples:
         >>> import paddle
@@ -49,7 +49,7 @@ class Equalized(nn.Layer):
         (0.1, (3, 2))
     """
 
-    def __init__(self, layer: nn.Linear | nn.Conv2D, gain: float = RECTIFIED, scale_bias: bool = False):
+    def __init__(self, layer: nn.Linear | nn.Conv2D, gain: float = HE_GAIN, scale_bias: bool = False):
         super().__init__()
         shape = layer.weight.shape
         inputs, outputs = (shape[0], shape[1]) if isinstance(layer, nn.Linear) else (prod(shape[1:]), shape[0])
@@ -66,19 +66,19 @@ class Equalized(nn.Layer):
 
 
 def pixel_norm(x: Tensor) -> Tensor:
-    """Scale the features of every pixel to mean square 1 (section 4.2)."""
+    """Normalise each pixel's feature vector to mean square 1 (section 4.2)."""
     return layers.pixel_norm(x, EPSILON)
 
 
 def minibatch_stddev(x: Tensor, consecutive: bool = False) -> Tensor:
     """Append a channel: the standard deviation within groups of samples, averaged over features (section 3).
 
-    A batch that is no multiple of the group is one group.
+    A batch size that is no multiple of the group size makes a single group.
 
     Args:
         x: [N, C, H, W].
-        consecutive: Whether a group is of consecutive samples and its variance unbiased, as in pytorch_GAN_zoo; else
-            it is of every N/4th sample and divides by their number, as in Karras' code.
+        consecutive: Whether groups hold consecutive samples and have unbiased variances, as in pytorch_GAN_zoo; else
+            they hold every (N / 4)-th sample and have biased variances, as in Karras' code.
 
     Returns:
         [N, C + 1, H, W].
@@ -107,21 +107,21 @@ def upsample(x: Tensor) -> Tensor:
 
 
 def infer_depths(state_dict: dict[str, Any], layers: str, axis: int) -> list[int]:
-    """Return the channels per scale that weights show, in an axis of the layers from or to images."""
+    """Infer the channels per scale from weights, along an axis of the layers from or to images."""
     names = (f"{layers}.{scale}.layer.weight" for scale in itertools.count())
     return [state_dict[name].shape[axis] for name in itertools.takewhile(state_dict.__contains__, names)]
 
 
 class Growing(base.Player):
-    """What both players share: their scales, and how far the largest has come in.
+    """Base of both players: their scales, and the fade-in of the largest.
 
     Args:
         input_keys: Names of the inputs.
         output_keys: Names of the outputs.
-        depths: Channels per scale, from 4x4 pixels; scale i has 4 * 2^i.
+        depths: Channels per scale; scale i has images of 4 * 2^i pixels.
 
     Raises:
-        InputError: No depths, or impossible ones.
+        InputError: No depths, or invalid ones.
     """
 
     def __init__(self, input_keys: Sequence[str], output_keys: Sequence[str], depths: Sequence[int]):
@@ -129,19 +129,19 @@ class Growing(base.Player):
         if not depths or min(depths) < 1:
             raise InputError(f"MODEL depths={list(depths)}: give the channels of every scale, such as [512, 512, 256].")
         self.depths = list(depths)
-        # Travels with the weights. Integers, which the moving average leaves alone.
+        # Saved with the weights. Integers, which the moving average leaves alone.
         self.register_buffer("growth", paddle.zeros([2], "int32"))
         self.grow(len(depths) - 1)
 
     def grow(self, scale: int, fade: float = 1.0) -> None:
-        """Set the largest scale and the share of its layers in the picture.
+        """Set the largest scale and its weight.
 
         Args:
             scale: 0 for 4x4 pixels.
-            fade: From 0, where a scale comes in, to 1.
+            fade: Weight of the scale, from 0 at the start of its fade-in to 1.
 
         Raises:
-            InputError: There is no such scale, or a share outside of 0 to 1.
+            InputError: The scale does not exist, or the weight is not from 0 to 1.
         """
         if not 0 <= scale < len(self.depths):
             raise InputError(
@@ -153,7 +153,7 @@ class Growing(base.Player):
         self.growth.set_value(paddle.to_tensor([scale, round(fade * FADE_STEPS)], "int32"))
 
     def set_state_dict(self, state_dict: dict[str, Any], use_structured_name: bool = True):
-        """Load weights, and grow to the scale that they were saved at."""
+        """Load weights, and grow to the scale at which they were saved."""
         result = super().set_state_dict(state_dict, use_structured_name)
         scale, fade = self.growth.tolist()
         self.grow(scale, fade / FADE_STEPS)
@@ -163,16 +163,16 @@ class Growing(base.Player):
 
     @property
     def resolution(self) -> int:
-        """Edge of the images in pixels."""
+        """Height and width of the images in pixels."""
         return FIRST * 2**self.scale
 
     @property
     def resolutions(self) -> list[int]:
-        """Edges of the images of all scales in pixels."""
+        """Height and width of the images at every scale in pixels."""
         return [FIRST * 2**scale for scale in range(len(self.depths))]
 
-    def mixed(self, new: Tensor, old: Callable[[], Tensor]) -> Tensor:
-        """Fade in: ``new`` in its share and what ``old()`` gives in the rest."""
+    def fade_in(self, new: Tensor, old: Callable[[], Tensor]) -> Tensor:
+        """Return ``fade * new + (1 - fade) * old()``; ``old`` is computed only if needed."""
         return new if self.fade == 1 or not self.scale else new * self.fade + old() * (1 - self.fade)
 
 
@@ -184,13 +184,13 @@ class PganGenerator(Growing, base.ImageGenerator):
         input_keys: Names of the noise and of the labels, such as ``("noise", "labels")``.
         output_keys: Name of the images, such as ``("fake_data",)``.
         depths: Channels per scale.
-        latent_dim: Length of the latent.
+        latent_dim: Dimension of the latent.
         label_num: Number of classes.
-        use_label: Whether the class, one-hot, goes in beside the latent.
-        channels: Of the images.
+        use_label: Whether the one-hot class is appended to the latent.
+        channels: Image channels.
         scale_bias: See ``Equalized``.
-        he_everywhere: Whether every layer has the gain that He's rule gives one before a rectifier, as in
-            pytorch_GAN_zoo; else the last ones have 1, and the generator's first a quarter of it.
+        he_everywhere: Whether every layer has He's gain, as in pytorch_GAN_zoo; else the last ones have 1, and the
+            generator's first a quarter of He's.
 
     Examples:
         >>> import paddle
@@ -222,22 +222,22 @@ class PganGenerator(Growing, base.ImageGenerator):
         self.label_num = label_num if use_label else 0
         self.channels = channels
 
-        def conv(inputs: int, outputs: int, size: int, gain: float = RECTIFIED) -> Equalized:
+        def conv(inputs: int, outputs: int, size: int, gain: float = HE_GAIN) -> Equalized:
             layer = layers.Conv2D(inputs, outputs, size, padding=size // 2, bias_attr=False)
             return Equalized(layer, gain, scale_bias)
 
         first = layers.Linear(latent_dim + self.label_num, depths[0] * FIRST**2, bias_attr=False)
-        self.first = Equalized(first, RECTIFIED if he_everywhere else RECTIFIED / 4, scale_bias)
+        self.first = Equalized(first, HE_GAIN if he_everywhere else HE_GAIN / 4, scale_bias)
         self.base = conv(depths[0], depths[0], 3)
         self.blocks = nn.LayerList(
             [nn.LayerList([conv(before, depth, 3), conv(depth, depth, 3)]) for before, depth in zip(depths, depths[1:])]
         )
-        last = RECTIFIED if he_everywhere else 1.0
+        last = HE_GAIN if he_everywhere else 1.0
         self.to_image = nn.LayerList([conv(depth, channels, 1, last) for depth in depths])
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """Of the images at the present scale."""
+        """(C, H, W) at the current scale."""
         return self.channels, self.resolution, self.resolution
 
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -253,7 +253,7 @@ class PganGenerator(Growing, base.ImageGenerator):
             before, h = h, upsample(h)
             for layer in block:
                 h = pixel_norm(layer(h, SLOPE))
-        images = self.mixed(self.to_image[self.scale](h), lambda: upsample(self.to_image[self.scale - 1](before)))
+        images = self.fade_in(self.to_image[self.scale](h), lambda: upsample(self.to_image[self.scale - 1](before)))
         return {self.output_keys[0]: images}
 
     @staticmethod
@@ -267,9 +267,10 @@ class PganGenerator(Growing, base.ImageGenerator):
 
 # --8<-- [start:critic]
 class PganDiscriminator(Growing):
-    """Critic of images [N, 3, R, R], with a classifier beside the score where labels are used.
+    """Critic of images [N, 3, R, R], with an auxiliary classifier if labels are used.
 
-    The standard deviation within a batch is one of its features, so that real and generated samples are judged apart.
+    The standard deviation within a batch is one of its features, so real and generated samples go through it in
+    separate batches.
 
     Args:
         input_keys: Name of the images, such as ``("data",)``.
@@ -277,10 +278,9 @@ class PganDiscriminator(Growing):
         depths: Channels per scale.
         label_num: Number of classes.
         use_label: Whether there is a classifier (ACGAN).
-        channels: Of the images.
+        channels: Image channels.
         scale_bias: See ``Equalized``.
-        he_everywhere: Whether every layer has the gain that He's rule gives one before a rectifier, as in
-            pytorch_GAN_zoo; else the last ones have 1, and the generator's first a quarter of it.
+        he_everywhere: See ``PganGenerator``.
         consecutive_groups: See ``minibatch_stddev``.
 
     Examples:
@@ -317,8 +317,8 @@ class PganDiscriminator(Growing):
             [nn.LayerList([conv(depth, depth, 3), conv(depth, below, 3)]) for below, depth in zip(depths, depths[1:])]
         )
         self.base = conv(depths[0] + 1, depths[0], 3)
-        self.last = linear(depths[0] * FIRST**2, depths[0], RECTIFIED)
-        last = RECTIFIED if he_everywhere else 1.0
+        self.last = linear(depths[0] * FIRST**2, depths[0], HE_GAIN)
+        last = HE_GAIN if he_everywhere else 1.0
         self.output = linear(depths[0], 1, last)
         self.classify = linear(depths[0], label_num, last) if use_label else None
 
@@ -330,7 +330,7 @@ class PganDiscriminator(Growing):
                 h = layer(h, SLOPE)
             h = traced.avg_pool2d(h, 2)
             if scale == self.scale:
-                h = self.mixed(h, lambda: self.features(traced.avg_pool2d(images, 2), self.scale - 1))
+                h = self.fade_in(h, lambda: self.features(traced.avg_pool2d(images, 2), self.scale - 1))
         h = self.base(minibatch_stddev(h, self.consecutive_groups), SLOPE)
         h = self.last(h.reshape([h.shape[0], -1]), SLOPE)
         outputs = [self.output(h).squeeze(1)]

@@ -1,10 +1,10 @@
 """Input gradients as a forward computation, so that a gradient penalty needs no second-order operator.
 
-A critic that is written with this module's functions runs on tensors as with Paddle's own. Given a ``Traced`` tensor in
-their place, each step also notes its pullback: how a gradient of its result becomes one of its argument. These are
-forward computations of first-order operators (the pullback of a convolution is a transposed one), so that their result
-can be differentiated with respect to the parameters by one ordinary backward pass. Devices whose kernels stop at first
-order, such as Ascend's, can therefore train with a penalty.
+A critic written with this module's functions runs on plain tensors as usual. Given a ``Traced`` tensor, each step also
+records its pullback, which maps the gradient of its result to that of its argument. Pullbacks use first-order operators
+only (that of a convolution is a transposed convolution), so one ordinary backward pass differentiates the input
+gradient with respect to the parameters. Devices without second-order kernels, such as Ascend's, can therefore train
+with a gradient penalty.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from ppsci_gan.errors import InputError
 from ppsci_gan.networks import layers
 
 _numbers = itertools.count()
-Scaled = tuple[Tensor, Tensor]  # weights and bias, by which a layer computes in place of its own
+Scaled = tuple[Tensor, Tensor]  # weights and bias to use instead of a layer's own
 
 
 class Traced:
-    """A tensor with the steps that led to it.
+    """Tensor that records the steps leading to it.
 
-    It has the operators and the few methods of a tensor that critics use; ``value`` is the tensor itself.
+    It supports the operators and methods of tensors that critics use.
 
     Args:
         value: The tensor.
-        sources: Pairs of a traced argument of the step and its pullback.
+        sources: Pairs of a traced argument of the last step and its pullback.
 
     Examples:
         >>> import paddle
@@ -44,7 +44,7 @@ class Traced:
     def __init__(self, value: Tensor, *sources: tuple[Traced, Callable[[Tensor], Tensor]]):
         self.value = value
         self.sources = sources
-        self.number = next(_numbers)  # a later step has a higher one
+        self.number = next(_numbers)  # increases with every step
 
     @property
     def shape(self) -> list[int]:
@@ -73,15 +73,15 @@ class Traced:
     __radd__, __rmul__ = __add__, __mul__
 
     def reshape(self, shape: Sequence[int]) -> Traced:
-        """The same values in another shape."""
+        """Return the same values in another shape."""
         return Traced(self.value.reshape(shape), (self, lambda g: g.reshape(self.shape)))
 
     def squeeze(self, axis: int) -> Traced:
-        """Without an axis of size 1."""
+        """Remove an axis of size 1."""
         return Traced(self.value.squeeze(axis), (self, lambda g: g.reshape(self.shape)))
 
     def mean(self, axis: Sequence[int], keepdim: bool = False) -> Traced:
-        """Mean over axes."""
+        """Return the mean over axes."""
         kept = [1 if i in axis else size for i, size in enumerate(self.shape)]
         count = prod(self.shape[i] for i in axis)
         return Traced(
@@ -97,13 +97,13 @@ def linear(
     Args:
         layer: The layer.
         x: [N, in_features].
-        slope: Of a rectifier behind it, for negative values: 0 of an ordinary one, None for none.
-        scaled: Weights and bias in place of the layer's own.
+        slope: Negative slope of a rectifier after it: 0 for ReLU, None for no rectifier.
+        scaled: Weights and bias to use instead of the layer's own.
 
     Returns:
-        [N, out_features], traced where ``x`` is.
+        [N, out_features], traced if ``x`` is.
     """
-    y = layers.linear(_value(x), *scaled, slope) if scaled else _applied(layer, x, slope)
+    y = layers.linear(_value(x), *scaled, slope) if scaled else _apply(layer, x, slope)
     weight = scaled[0] if scaled else layer.weight
     return _with_pullback(x, y, slope, lambda g: paddle.matmul(g, weight, transpose_y=True))
 
@@ -117,18 +117,18 @@ def conv2d(
         layer: The layer, without dilation and groups; channels first.
         x: [N, C, H, W].
         slope: As for ``linear``.
-        scaled: Likewise.
+        scaled: As for ``linear``.
 
     Returns:
-        [N, C', H', W'], traced where ``x`` is.
+        [N, C', H', W'], traced if ``x`` is.
     """
     geometry, size = (layer._stride, layer._padding), x.shape[2:]
-    y = layers.conv2d(_value(x), *scaled, *geometry, slope) if scaled else _applied(layer, x, slope)
+    y = layers.conv2d(_value(x), *scaled, *geometry, slope) if scaled else _apply(layer, x, slope)
     weight = scaled[0] if scaled else layer.weight
-    return _with_pullback(x, y, slope, lambda g: layers.input_gradient_of_conv2d(g, weight, *geometry, size))
+    return _with_pullback(x, y, slope, lambda g: layers.conv2d_input_gradient(g, weight, *geometry, size))
 
 
-def _applied(layer: nn.Layer, x: Traced | Tensor, slope: float | None) -> Tensor:
+def _apply(layer: nn.Layer, x: Traced | Tensor, slope: float | None) -> Tensor:
     return layer(_value(x)) if slope is None else layer(_value(x), slope)
 
 
@@ -143,13 +143,13 @@ def _with_pullback(
 
 
 def relu(x: Traced | Tensor) -> Traced | Tensor:
-    """Rectify.
+    """ReLU.
 
     Args:
         x: Any shape.
 
     Returns:
-        The same shape, traced where ``x`` is.
+        The same shape, traced if ``x`` is.
     """
     if not isinstance(x, Traced):
         return layers.relu(x)
@@ -158,14 +158,14 @@ def relu(x: Traced | Tensor) -> Traced | Tensor:
 
 
 def leaky_relu(x: Traced | Tensor, negative_slope: float = 0.01) -> Traced | Tensor:
-    """Rectify, with a slope for negative values.
+    """Leaky ReLU.
 
     Args:
         x: Any shape.
-        negative_slope: The slope.
+        negative_slope: Slope for negative values.
 
     Returns:
-        The same shape, traced where ``x`` is.
+        The same shape, traced if ``x`` is.
     """
     if not isinstance(x, Traced):
         return layers.leaky_relu(x, negative_slope)
@@ -181,7 +181,7 @@ def layer_norm2d(layer: layers.LayerNorm2D, x: Traced | Tensor) -> Traced | Tens
         x: [N, C, H, W].
 
     Returns:
-        The same shape, traced where ``x`` is.
+        The same shape, traced if ``x`` is.
     """
     if not isinstance(x, Traced):
         return layer(x)
@@ -194,7 +194,7 @@ def layer_norm2d(layer: layers.LayerNorm2D, x: Traced | Tensor) -> Traced | Tens
 
 
 def modulate(x: Traced | Tensor, scale: Tensor, offset: Tensor) -> Traced | Tensor:
-    """Scale and shift every channel of every image by its own numbers.
+    """Scale and shift each channel of each image separately.
 
     Args:
         x: [N, C, H, W].
@@ -202,7 +202,7 @@ def modulate(x: Traced | Tensor, scale: Tensor, offset: Tensor) -> Traced | Tens
         offset: [N, C].
 
     Returns:
-        [N, C, H, W], traced where ``x`` is.
+        [N, C, H, W], traced if ``x`` is.
     """
     if not isinstance(x, Traced):
         return layers.modulate(x, scale, offset)
@@ -211,14 +211,14 @@ def modulate(x: Traced | Tensor, scale: Tensor, offset: Tensor) -> Traced | Tens
 
 
 def avg_pool2d(x: Traced | Tensor, size: int) -> Traced | Tensor:
-    """Mean of every square of size x size pixels.
+    """Mean pooling over squares of size x size pixels.
 
     Args:
         x: [N, C, H, W], height and width multiples of ``size``.
-        size: Edge of the squares.
+        size: Window and stride.
 
     Returns:
-        [N, C, H / size, W / size], traced where ``x`` is.
+        [N, C, H / size, W / size], traced if ``x`` is.
     """
     if not isinstance(x, Traced):
         return layers.avg_pool2d(x, size)
@@ -233,7 +233,7 @@ def add(x: Traced | Tensor, y: Traced | Tensor) -> Traced | Tensor:
         y: [N, C, H, W].
 
     Returns:
-        [N, C, H, W], traced where one of them is.
+        [N, C, H, W], traced if one of them is.
     """
     value = layers.add(_value(x), _value(y))
     sources = [(part, lambda g: g) for part in (x, y) if isinstance(part, Traced)]
@@ -247,7 +247,7 @@ def fork(x: Traced | Tensor) -> tuple[Traced | Tensor, Traced | Tensor]:
         x: [N, C, H, W].
 
     Returns:
-        Two of [N, C, H, W], traced where ``x`` is.
+        Two images [N, C, H, W], traced if ``x`` is.
     """
     if not isinstance(x, Traced):
         return layers.fork(x)
@@ -255,14 +255,14 @@ def fork(x: Traced | Tensor) -> tuple[Traced | Tensor, Traced | Tensor]:
 
 
 def concat(parts: Sequence[Traced | Tensor], axis: int) -> Traced | Tensor:
-    """Put tensors side by side.
+    """Concatenate tensors.
 
     Args:
-        parts: Of the same shape but for one axis.
-        axis: That axis.
+        parts: Tensors of the same shape, except along ``axis``.
+        axis: Axis of the concatenation.
 
     Returns:
-        One tensor, traced where one of the parts is.
+        One tensor, traced if one of the parts is.
     """
     value = paddle.concat([_value(part) for part in parts], axis)
     if not any(isinstance(part, Traced) for part in parts):
@@ -279,7 +279,7 @@ def sqrt(x: Traced | Tensor) -> Traced | Tensor:
         x: Any shape.
 
     Returns:
-        The same shape, traced where ``x`` is.
+        The same shape, traced if ``x`` is.
     """
     if not isinstance(x, Traced):
         return paddle.sqrt(x)
@@ -288,18 +288,18 @@ def sqrt(x: Traced | Tensor) -> Traced | Tensor:
 
 
 def input_gradient(function: Callable, x: Tensor, scale: float = 1.0) -> Tensor:
-    """Gradient of a function's sum with respect to its input, itself differentiable with respect to the parameters.
+    """Gradient of a function's sum with respect to its input, differentiable with respect to the parameters.
 
     Args:
-        function: Made of this module's functions and of a tensor's operators, such as a critic; gives [N].
+        function: Maps [N, ...] to [N] by this module's functions and tensor operators, such as a critic.
         x: Its input, [N, ...].
-        scale: Factor of the gradient, within the computation: half precision loses what is too small.
+        scale: Factor of the gradient throughout the computation, against underflow in half precision.
 
     Returns:
-        Shape of ``x``.
+        The gradient, in the shape of ``x``.
 
     Raises:
-        InputError: The function does something that has no pullback here.
+        InputError: The function has an operation without a pullback here.
 
     Examples:
         >>> import paddle
@@ -320,7 +320,7 @@ def input_gradient(function: Callable, x: Tensor, scale: float = 1.0) -> Tensor:
             "pass with the functions of ppsci_gan.networks.traced, or set LOSS.penalty_gradient=autograd."
         ) from error
     gradients = {end: paddle.full_like(end.value, scale)}
-    for step in _latest_first(end):
+    for step in _sort_latest_first(end):
         gradient = gradients.pop(step)
         if step is start:
             return gradient
@@ -331,7 +331,7 @@ def input_gradient(function: Callable, x: Tensor, scale: float = 1.0) -> Tensor:
     raise InputError("This critic's score does not depend on its input.")
 
 
-def _latest_first(end: Traced) -> list[Traced]:
+def _sort_latest_first(end: Traced) -> list[Traced]:
     found, waiting = {end}, [end]
     while waiting:
         new = {source for source, _ in waiting.pop().sources} - found
@@ -357,6 +357,6 @@ def _elementwise(value: Tensor, *sources: tuple) -> Traced:
 
 
 def _sum_to(x: Tensor, shape: list[int]) -> Tensor:
-    """Undo a broadcast: sum over what was repeated."""
+    """Undo a broadcast: sum over the repeated axes."""
     repeated = [i for i, (size, wanted) in enumerate(zip(x.shape, shape)) if size != wanted]
     return x.sum(axis=repeated, keepdim=True) if repeated else x

@@ -1,7 +1,7 @@
 """Networks of the WGAN-GP examples: generators and critics for 2-D points, MNIST and CIFAR-10.
 
 Dict in, dict out, as every ``ppsci.arch.Arch``. Sizes and initialisation are those of the paper's reference
-implementation (igul222/improved_wgan_training); weights in the layout that PaddleScience publishes load as they are.
+implementation (igul222/improved_wgan_training). Weights that PaddleScience published load directly.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LATENT_DIM = 128
 
 
 class Generator(base.ImageGenerator):
-    """A generator of the paper's images: its latent has 128 numbers."""
+    """Base of the image generators, with a latent of 128 dimensions."""
 
     latent_dim = LATENT_DIM
 
@@ -34,8 +34,8 @@ class Generator(base.ImageGenerator):
 def glorot_uniform(layer: nn.Layer, gain: float = 1.0) -> nn.Layer:
     """Initialise a layer as the reference does: uniform, variance gain^2 * 2 / (fan_in + fan_out), bias zero.
 
-    A stride counts: an input of a stride-2 convolution reaches a quarter of the kernel's outputs, and the other way
-    round for a transposed one. He initialisation is ``gain=2**0.5``.
+    Fans account for the stride: an input pixel of a stride-2 convolution reaches only a quarter of the kernel, as does
+    an output pixel of a transposed one. ``gain=2**0.5`` is the reference's He initialisation.
     """
     shape, area = layer.weight.shape, 1
     if len(shape) == 4:
@@ -55,13 +55,13 @@ def glorot_uniform(layer: nn.Layer, gain: float = 1.0) -> nn.Layer:
 
 
 def he_uniform(layer: nn.Layer) -> nn.Layer:
-    """Glorot's rule with gain sqrt(2), which the reference uses before a rectifier."""
+    """Initialise by Glorot's rule with gain sqrt(2), which the reference uses before a rectifier."""
     return glorot_uniform(layer, gain=2**0.5)
 
 
 # --8<-- [start:toy]
 class PointNetwork(Player):
-    """Three hidden layers of ``dim`` rectified units: both players of the 2-D examples."""
+    """Base of both players of the 2-D examples: three hidden layers of ``dim`` rectified units."""
 
     published_names = (
         (r"^(generator|discriminator)\.", ""),
@@ -80,7 +80,7 @@ class PointNetwork(Player):
         for layer in self.hidden:
             nn.initializer.KaimingUniform(nonlinearity="relu")(layer.weight)
 
-    def layers(self, x: Tensor) -> Tensor:
+    def apply_layers(self, x: Tensor) -> Tensor:
         for layer in self.hidden:
             x = traced.linear(layer, x, slope=0.0)
         return traced.linear(self.output, x)
@@ -111,7 +111,7 @@ class WganGpToyGenerator(PointNetwork, base.Generator):
         super().__init__(input_keys, output_keys, dim, output_dim=2)
 
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {self.output_keys[0]: self.layers(x[self.input_keys[0]])}
+        return {self.output_keys[0]: self.apply_layers(x[self.input_keys[0]])}
 
 
 class WganGpToyDiscriminator(PointNetwork):
@@ -133,7 +133,7 @@ class WganGpToyDiscriminator(PointNetwork):
         super().__init__(input_keys, output_keys, dim, output_dim=1)
 
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {self.output_keys[0]: self.layers(x[self.input_keys[0]]).squeeze(1)}
+        return {self.output_keys[0]: self.apply_layers(x[self.input_keys[0]]).squeeze(1)}
 
 
 # --8<-- [end:toy]
@@ -181,7 +181,7 @@ class WganGpMnistGenerator(Generator):
 
     def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
         h = layers.relu(self.input(x[self.input_keys[0]])).reshape([-1, 4 * self.dim, 4, 4])
-        h = layers.relu(self.up[0](h))[:, :, :7, :7]  # 8x8 cut to 7x7, so that two doublings give 28x28
+        h = layers.relu(self.up[0](h))[:, :, :7, :7]  # 8x8 cropped to 7x7, so that two doublings give 28x28
         h = layers.relu(self.up[1](h))
         return {self.output_keys[0]: F.sigmoid(self.up[2](h)).reshape([-1, 784])}
 
@@ -197,7 +197,7 @@ class WganGpMnistDiscriminator(Player):
         input_keys: Name of the images [N, 784] or [N, 1, 28, 28] in [0, 1], such as ``("data",)``.
         output_keys: Name of the scores, such as ``("score",)``.
         dim: Channels of the first layer; later layers have twice and four times as many.
-        negative_slope: Of the leaky rectifiers, 0.2 as the reference. Published weights bring theirs, 0.01.
+        negative_slope: Negative slope of the leaky ReLUs, 0.2 as in the reference. Published weights use 0.01.
 
     Examples:
         >>> import paddle
@@ -256,8 +256,7 @@ def upsample_nearest(x: Tensor) -> Tensor:
 def upsample_shuffle(x: Tensor) -> Tensor:
     """Double height and width as the published CIFAR-10 generator does: pixel shuffle of four copies.
 
-    In channel-first layout that permutes channels, so it is not nearest-neighbour up-sampling; weights trained with it
-    need it.
+    Channels first, this permutes channels and is not nearest-neighbour upsampling; weights trained with it need it.
     """
     return F.pixel_shuffle(paddle.concat([x, x, x, x], axis=1), 2)
 
@@ -277,9 +276,9 @@ class ConditionalBatchNorm2D(nn.Layer):
 
 
 class ConditionalLayerNorm2D(nn.Layer):
-    """Layer normalisation with a scale and an offset per class: a critic's, which batch normalisation would not suit.
+    """Layer normalisation with a scale and an offset per class, for critics with a gradient penalty.
 
-    Its forward pass takes tensors or ``traced.Traced`` ones, [N, C, H, W], and the labels [N].
+    ``forward`` takes tensors or ``traced.Traced`` ones, [N, C, H, W], and labels [N].
     """
 
     def __init__(self, channels: int, label_num: int):
@@ -303,11 +302,11 @@ class ResidualBlock(nn.Layer):
         dim_in: Channels of the input.
         dim: Channels of the output.
         resample: ``up`` (before the first convolution), ``down`` (mean of 2x2 after the second) or None.
-        normalize (Callable[[int], nn.Layer] | None): Makes the normalisation of a number of channels.
-        preactivate: False for a critic's first block, which sees the image itself.
-        bias: Whether the first convolution has one.
+        normalize (Callable[[int], nn.Layer] | None): Maps a number of channels to a normalisation layer; None for no normalisation.
+        preactivate: False for a critic's first block, whose input is the image.
+        bias: Whether the first convolution has a bias.
 
-    Its forward pass takes the input, the labels of a conditional player, and the up-sampling of an ``up`` block.
+    ``forward`` takes the input, the labels of a conditional player, and the upsampling of an ``up`` block.
     """
 
     def __init__(
@@ -339,7 +338,7 @@ class ResidualBlock(nn.Layer):
             h = self.activate(self.norm2, traced.conv2d(self.conv1, h), labels)
         h = traced.conv2d(self.conv2, h)
         if self.resample == "down":
-            # The mean commutes with a 1x1 convolution, which costs a quarter on the smaller image.
+            # Pooling commutes with a 1x1 convolution, which costs a quarter on the smaller image.
             return traced.add(traced.avg_pool2d(h, 2), traced.conv2d(self.shortcut, traced.avg_pool2d(x, 2)))
         return traced.add(h, self.shortcut(upsample(x)) if self.resample == "up" else x)
 
@@ -354,11 +353,11 @@ class ResidualBlock(nn.Layer):
         return traced.relu(x)
 
 
-def without_biases(state_dict: dict[str, Any]) -> dict[str, Any]:
-    """Return weights without biases before a normalisation, where that changes nothing.
+def remove_biases(state_dict: dict[str, Any]) -> dict[str, Any]:
+    """Remove biases before a normalisation where that does not change the network.
 
-    Networks of 64 pixels were once made with them. Batch normalisation takes them off again, so that its running mean
-    can do without; otherwise only zeros may go, and what is left is refused by name.
+    Networks for 64 pixels once had them. Batch normalisation cancels them, so they move into its running mean; before
+    other normalisations only zero biases are removed, and loading refuses the rest by name.
     """
     kept = dict(state_dict)
     for block in {match.group(1) for name in kept if (match := re.fullmatch(r"(blocks\.\d)\.conv1\.bias", name))}:
@@ -371,8 +370,8 @@ def without_biases(state_dict: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-# Channels in units of dim, from 4x4 up: of the reference's gan_cifar_resnet.py and gan_64x64.py. These two scripts also
-# differ in biases, in the output's initialisation and in whether the generator's last normalisation sees labels.
+# Channels in units of dim, from 4x4 up, as in the reference's gan_cifar_resnet.py and gan_64x64.py. These scripts also
+# differ in biases, the output's initialisation and whether the generator's last normalisation is conditional.
 WIDTHS = {32: (1, 1, 1, 1), 64: (8, 8, 4, 2, 1)}
 
 
@@ -382,15 +381,15 @@ class WganGpCifar10Generator(Generator):
     Args:
         input_keys: Names of the noise and of the labels, such as ``("noise", "labels")``.
         output_keys: Name of the images, such as ``("fake_data",)``.
-        dim: Channels of every block at 32x32, and of the last one at 64x64, where the first have eight times as many.
+        dim: Channels of every block at 32x32; at 64x64 of the last block, the first having eight times as many.
         label_num: Number of classes.
         use_label: Whether the blocks' normalisation has a scale and an offset per class.
         normalize: Whether there is batch normalisation.
         resolution: Height and width of the images, 32 or 64.
-        channels: Of the images, 1 or 3.
+        channels: Image channels, 1 or 3.
 
     Raises:
-        InputError: With labels but without the normalisation that they act through.
+        InputError: Labels without the normalisation through which they act.
 
     Examples:
         >>> import paddle
@@ -478,7 +477,7 @@ class WganGpCifar10Generator(Generator):
 
     def rename_published(self, state_dict: dict[str, Any]) -> dict[str, Any]:
         state_dict = super().rename_published(state_dict)
-        return state_dict if self.image_shape[1] == 32 else without_biases(state_dict)
+        return state_dict if self.image_shape[1] == 32 else remove_biases(state_dict)
 
     @staticmethod
     def infer_settings(state_dict: dict[str, Any]) -> dict[str, Any]:
@@ -495,25 +494,25 @@ class WganGpCifar10Generator(Generator):
 
 
 class WganGpCifar10Discriminator(Player):
-    """Residual critic of 32x32 or 64x64 images. Of labels it either sees none and classifies, or sees them.
+    """Residual critic of 32x32 or 64x64 images; labels act through a classifier (ACGAN) or the normalisation.
 
     Args:
         input_keys: Names of the images [N, C * H * W] or [N, C, H, W] in [-1, 1] and of the labels, such as
             ``("data", "labels")``.
         output_keys: Names of the scores [N] and of the class logits [N, label_num], such as
             ``("score", "class_logits")``.
-        dim: Channels of every block at 32x32, and of the first one at 64x64, where the last have eight times as many.
+        dim: Channels of every block at 32x32; at 64x64 of the first block, the last having eight times as many.
         label_num: Number of classes.
         use_label: Whether labels are used.
         normalize: Whether there is layer normalisation (batch normalisation would make the penalty's per-sample
             gradients depend on the other samples).
         resolution: Height and width of the images, 32 or 64.
-        channels: Of the images, 1 or 3.
-        acgan: Whether, with labels, there is a classifier beside the score; else the normalisation has a scale and an
-            offset per class, and scores are of images given their labels.
+        channels: Image channels, 1 or 3.
+        acgan: Whether labels train an auxiliary classifier; else the normalisation has a scale and an offset per
+            class, so that the score depends on the label.
 
     Raises:
-        InputError: With labels but without what they would act through.
+        InputError: ``acgan=False`` with labels but without normalisation.
 
     Examples:
         >>> import paddle
@@ -572,7 +571,7 @@ class WganGpCifar10Discriminator(Player):
             h = traced.conv2d(self.input, h)
         for block in self.blocks:
             h = block(h, labels)
-        # Averaged over the image at 32x32, as it is at 64x64: the reference's two ways.
+        # As in the reference, spatial means at 32x32 and all values at 64x64.
         h = h if self.input else traced.avg_pool2d(traced.relu(h), h.shape[2])
         h = h.reshape([h.shape[0], -1])
         outputs = [traced.linear(self.output, h).squeeze(1)]
@@ -582,7 +581,7 @@ class WganGpCifar10Discriminator(Player):
 
     def rename_published(self, state_dict: dict[str, Any]) -> dict[str, Any]:
         state_dict = super().rename_published(state_dict)
-        return state_dict if self.image_shape[1] == 32 else without_biases(state_dict)
+        return state_dict if self.image_shape[1] == 32 else remove_biases(state_dict)
 
     @staticmethod
     def infer_settings(state_dict: dict[str, Any]) -> dict[str, Any]:
@@ -605,7 +604,7 @@ class WganGpCifar10Discriminator(Player):
 
 # --8<-- [start:dcgan]
 def refuse_labels(use_label: bool):
-    """The DCGAN-shaped networks are the reference's, which take no labels."""
+    """Raise an InputError for labels, which the reference's DCGAN-shaped networks do not take."""
     if use_label:
         raise InputError("MODEL.architecture=dcgan takes no labels: set MODEL.gen_net.use_label=false.")
 
@@ -617,7 +616,7 @@ class WganGpCifar10DcganGenerator(Generator):
         input_keys: Name of the noise, such as ``("noise",)``.
         output_keys: Name of the images, such as ``("fake_data",)``.
         dim: Channels before the last layer; earlier layers have twice and four times as many.
-        label_num: Not used; here because both architectures take the same settings.
+        label_num: Unused; both architectures take the same settings.
         use_label: Must be false.
         normalize: Whether there is batch normalisation.
 
@@ -676,10 +675,10 @@ class WganGpCifar10DcganDiscriminator(Player):
         input_keys: Name of the images [N, 3072] or [N, 3, 32, 32] in [-1, 1], such as ``("data",)``.
         output_keys: Name of the scores, such as ``("score",)``.
         dim: Channels of the first layer; later layers have twice and four times as many.
-        label_num: Not used; here because both architectures take the same settings.
+        label_num: Unused; both architectures take the same settings.
         use_label: Must be false.
         normalize: Whether there is layer normalisation.
-        acgan: Not used, either.
+        acgan: Unused, as well.
 
     Raises:
         InputError: ``use_label`` is set.
@@ -710,7 +709,7 @@ class WganGpCifar10DcganDiscriminator(Player):
                 for width, following in zip(widths, widths[1:])
             ]
         )
-        # As in DCGAN, the first layer goes without.
+        # As in DCGAN, the first layer has none.
         norms = [None, layers.LayerNorm2D(2 * dim), layers.LayerNorm2D(4 * dim)] if normalize else [None] * 3
         self.norms = nn.LayerList([norm or nn.Identity() for norm in norms])
         self.output = glorot_uniform(layers.Linear(4 * 4 * 4 * dim, 1))

@@ -103,7 +103,7 @@ class Updates:
         Raises:
             InputError: The device has not enough memory.
         """
-        with memory.explained(f"phase {phase.name}"), self.only_learning(phase.player):
+        with memory.explain_out_of_memory(f"phase {phase.name}"), self.only_learning(phase.player):
             parts = [self.backward(phase, next_batch(), phase.batch_size) for _ in range(self.accumulate)]
             ranks.average_gradients(phase.player.parameters())
             self.scalers[phase.name].step(phase.optimizer)

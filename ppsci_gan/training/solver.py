@@ -231,7 +231,10 @@ class AdversarialSolver(ppsci.solver.Solver):
                     start = time.perf_counter()
                     num_samples = phase.batch_size if self.stages.is_growing else 2
                     advice = memory.GROWING if self.stages.is_growing else memory.TRAINING
-                    with memory.explained(self._place(phase), advice), self.updates.only_learning(phase.player):
+                    with (
+                        memory.explain_out_of_memory(self._place(phase), advice),
+                        self.updates.only_learning(phase.player),
+                    ):
                         losses = self.updates.backward(phase, phase.read(np.arange(num_samples)), num_samples)
                         float(losses["loss"])  # waits for the device
                     self.model.clear_gradients(set_to_zero=False)
@@ -349,7 +352,7 @@ class AdversarialSolver(ppsci.solver.Solver):
 
     def eval(self, epoch_id: int | None = None) -> tuple[float, dict[str, dict[str, float]]]:
         """Evaluate as ppsci does; every rank generates its share."""
-        with memory.explained("evaluation", memory.EVALUATION):
+        with memory.explain_out_of_memory("evaluation", memory.EVALUATION):
             return super().eval(epoch_id)
 
     def generate(self, inputs: dict[str, np.ndarray], batch_size: int) -> np.ndarray:
@@ -370,14 +373,14 @@ class AdversarialSolver(ppsci.solver.Solver):
         Args:
             path: The picture.
         """
-        inputs = latent.fixed(self.generator, self.num_fixed, self.seed)
-        with self.averaged(), memory.explained("drawing samples", memory.EVALUATION):
+        inputs = latent.sample_fixed(self.generator, self.num_fixed, self.seed)
+        with self.averaged(), memory.explain_out_of_memory("drawing samples", memory.EVALUATION):
             samples = self.generate(inputs, self.num_fixed)
         if ranks.is_first():
             self.draw(samples, path)
 
     def _draw_grid(self, samples: np.ndarray, path: str) -> None:
-        plots.save_image_grid(plots.enlarged(self.generator.to_images(samples), plots.SMALLEST_SHOWN), path)
+        plots.save_image_grid(plots.enlarge(self.generator.to_images(samples), plots.SMALLEST_SHOWN), path)
 
     def log(self, terms: list[dict[str, list[Tensor]]], seconds: float) -> None:
         """Print the means over the last iterations' updates, and write them to the scalars' file and writers.

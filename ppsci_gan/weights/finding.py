@@ -13,7 +13,7 @@ import pooch
 
 from ppsci_gan.errors import InputError
 from ppsci_gan.files import REPOSITORY
-from ppsci_gan.files import cache
+from ppsci_gan.files import cache_folder
 from ppsci_gan.files import locate
 
 _PRETRAINED = "pretrained:"
@@ -72,7 +72,7 @@ def _download(url: str) -> Path:
     except ValueError as error:
         raise InputError(f"{url}: not a URL ({error}); write it as https://host/path/of/file.") from error
     # The address in the name keeps files of the same name from different places apart.
-    folder = cache("weights") / hashlib.sha256(address.encode()).hexdigest()[:12]
+    folder = cache_folder("weights") / hashlib.sha256(address.encode()).hexdigest()[:12]
     checksum = f"sha256:{fragment.removeprefix('sha256=')}" if fragment else None
     source = pooch.create(folder, base_url="", registry={name: checksum}, urls={name: address}, retry_if_failed=2)
     # Not compressed on the way, so that the announced length, by which the bar goes, is the file's.

@@ -58,7 +58,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
             ...
         ppsci_gan.errors.InputError: ...weights.pth: truncated, damaged or of another format (...
     """
-    with pickles.explained(str(path)), path.open("rb") as stream:
+    with pickles.explain_errors(str(path)), path.open("rb") as stream:
         content, blocks = _read_zip(stream) if zipfile.is_zipfile(path) else _read_legacy(stream)
         if not isinstance(content, dict) or not all(isinstance(value, _Tensor) for value in content.values()):
             raise InputError(f"{path}: holds something else than named tensors, such as a whole module or a run.")

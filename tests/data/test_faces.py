@@ -8,13 +8,13 @@ from ppsci_gan.data import faces
 
 @pytest.fixture(scope="module")
 def factors():
-    return faces.factors(200, seed=3)
+    return faces.draw_factors(200, seed=3)
 
 
 def test_a_seed_gives_the_same_faces_and_another_gives_others(factors):
-    again = faces.factors(200, seed=3)
+    again = faces.draw_factors(200, seed=3)
     np.testing.assert_array_equal(faces.draw(factors, 16), faces.draw(again, 16))
-    assert (faces.draw(faces.factors(200, seed=4), 16) != faces.draw(again, 16)).mean() > 0.5
+    assert (faces.draw(faces.draw_factors(200, seed=4), 16) != faces.draw(again, 16)).mean() > 0.5
 
 
 def test_batches_do_not_matter(factors):

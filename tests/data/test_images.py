@@ -86,7 +86,7 @@ def array_file(path, **arrays):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"images": np.zeros([5, 8, 6, 3], np.float32)}, "images are float32 from 0 to 0; scores are of uint8"),
+        ({"images": np.zeros([5, 8, 6, 3], np.float32)}, "images are float32 from 0 to 0; scores need uint8"),
         ({"images": np.linspace(-1, 1, 90).reshape([5, 3, 3, 2])}, "float64 from -1 to 1"),
         ({"images": np.full([5, 3, 3, 2], np.nan)}, "float64 with NaN"),
         ({"images": np.zeros([5, 8, 6, 4], np.uint8)}, r"shape is \[5, 8, 6, 4\]"),

@@ -76,9 +76,9 @@ def test_pickle_of_any_protocol(tmp_path, protocol):
 @pytest.mark.parametrize("scale", [255, 256])
 def test_every_byte_value_survives_any_chunking(scale, monkeypatch):
     values = np.tile(np.arange(256, dtype=np.uint8), 49).reshape(16, 784)
-    chunks = mnist._chunks
-    monkeypatch.setattr(mnist, "_chunks", lambda array: chunks(array, size=3))
-    np.testing.assert_array_equal(mnist._as_bytes(values.astype(np.float32) / np.float32(scale), ""), values)
+    chunks = mnist._split_rows
+    monkeypatch.setattr(mnist, "_split_rows", lambda array: chunks(array, size=3))
+    np.testing.assert_array_equal(mnist._to_bytes(values.astype(np.float32) / np.float32(scale), ""), values)
 
 
 @pytest.mark.parametrize("zipped", [True, False])

@@ -158,7 +158,7 @@ def test_finished_images_are_checked_and_not_made_again(tmp_path, pictures, monk
     with monkeypatch.context() as patch:
         patch.setattr(prepare, "_write", None)
         prepare.prepare(str(pictures), str(out), size="16")
-    with pytest.raises(InputError, match=r"other pictures or settings \(channels\)"):
+    with pytest.raises(InputError, match=r"other pictures or with other settings \(channels\)"):
         prepare.prepare(str(pictures), str(out), size="16", grey=True)
     content = bytearray((out / "4x4.npy").read_bytes())
     content[-1] ^= 1
@@ -179,7 +179,7 @@ def test_bad_pictures_are_all_named(tmp_path, pictures):
     with pytest.raises(InputError) as error:
         prepare.prepare(str(pictures), str(tmp_path / "out"), size="16")
     message = str(error.value)
-    assert "6 of its pictures cannot be used. Remove or replace them" in message
+    assert "6 pictures cannot be used. Remove or replace them" in message
     for name, what in (
         ("b_cut.png", "broken"),
         ("b_empty.jpg", "broken"),
@@ -238,14 +238,14 @@ def test_impossible_settings(tmp_path, pictures, options, message):
 def test_what_is_in_the_way_stays(tmp_path, pictures):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("two years")
-    with pytest.raises(InputError, match="something else already"):
+    with pytest.raises(InputError, match="exists already, with something else"):
         prepare.prepare(str(pictures), str(tmp_path / "out"), size="16")
     assert (tmp_path / "out" / "thesis.txt").read_text() == "two years"
 
 
 def test_a_disk_that_is_too_small_is_seen_before(tmp_path, pictures, monkeypatch):
     monkeypatch.setattr(prepare.shutil, "disk_usage", lambda _: SimpleNamespace(free=39 * 3 * (16**2 + 8**2 + 4**2)))
-    with pytest.raises(InputError, match=r"out: 0\.00 GB are to be written; its disk has 0\.00 GB left"):
+    with pytest.raises(InputError, match=r"out: 0\.00 GB to write, but its disk has 0\.00 GB left"):
         prepare.prepare(str(pictures), str(tmp_path / "out"), size="16")
 
 
@@ -263,7 +263,10 @@ def test_a_disk_that_fills_up_is_one_message_and_no_folder(tmp_path, pictures):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
-    assert f"What is done is kept in {tmp_path / 'out'}.partial: make room, or remove it." in done.stderr
+    assert (
+        f"Finished parts are kept in {tmp_path / 'out'}.partial: free some space and run it again, or remove them."
+        in done.stderr
+    )
     assert not (tmp_path / "out").exists()
     command = [warm.python(), "-m", "ppsci_gan.commands.prepare", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

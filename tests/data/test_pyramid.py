@@ -19,7 +19,7 @@ def random_images(*shape):
 
 def test_levels_are_means_of_blocks():
     images = random_images(7, 3, 32, 32)
-    levels = pyramid.levels(images, batch_size=3)
+    levels = pyramid.build_levels(images, batch_size=3)
     assert list(levels) == [32, 16, 8, 4]
     for size, level in levels.items():
         times = 32 // size
@@ -30,20 +30,20 @@ def test_levels_are_means_of_blocks():
 
 
 def test_a_half_rounds_up_and_white_stays_white():
-    assert pyramid.halved(np.array([[0, 0], [1, 1]], np.uint8)).item() == 1
-    assert pyramid.halved(np.full([2, 2], 255, np.uint8)).item() == 255
+    assert pyramid.halve(np.array([[0, 0], [1, 1]], np.uint8)).item() == 1
+    assert pyramid.halve(np.full([2, 2], 255, np.uint8)).item() == 255
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 16, 8), (2, 3, 12, 12), (2, 3, 2, 2), (3, 16, 16)])
 def test_other_shapes_are_refused(shape):
     with pytest.raises(InputError, match="a pyramid takes squares|take squares of 4, 8, 16"):
-        pyramid.levels(np.zeros(shape, np.uint8))
+        pyramid.build_levels(np.zeros(shape, np.uint8))
 
 
 @pytest.mark.parametrize("kind", ["level", "faces"])
 def test_ppsci_reads_batches_and_copies_no_image(kind):
     images = random_images(50, 3, 8, 8)
-    drawn = faces.factors(50, 0)
+    drawn = faces.draw_factors(50, 0)
     data = pyramid.Level(images) if kind == "level" else faces.Faces(drawn, 8)
     dataset = {"name": "NamedArrayDataset", "input": {"data": data}}
     loader = {"dataset": dataset, "batch_size": 4, "sampler": {"name": "BatchSampler"}}
@@ -87,7 +87,7 @@ def test_nothing_prepared_is_said_with_what_to_do(tmp_path):
         with pytest.raises(InputError, match=r"python -m ppsci_gan\.commands\.prepare"):
             pyramid.read(path, "train")
     (tmp_path / "some.partial").mkdir()
-    with pytest.raises(InputError, match="not finished: run it again, it goes on"):
+    with pytest.raises(InputError, match="not finished: run it again to resume"):
         pyramid.read(tmp_path / "some", "train")
 
 

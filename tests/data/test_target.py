@@ -39,22 +39,22 @@ def test_classes_that_are_not_there(digits, classes, labels, expected):
 
 
 def test_fewer_images_are_among_more_of_the_same_seed(digits):
-    few, more = target.some(digits, 5, seed=1), target.some(digits, 20, seed=1)
+    few, more = target.choose_images(digits, 5, seed=1), target.choose_images(digits, 20, seed=1)
     assert set(few.data[:, 0, 0, 0]) < set(more.data[:, 0, 0, 0])
     np.testing.assert_array_equal(few.labels, few.data[:, 0, 0, 0] % 10)
-    assert set(few.data[:, 0, 0, 0]) != set(target.some(digits, 5, seed=2).data[:, 0, 0, 0])
-    assert target.some(digits, None, seed=1) is digits
+    assert set(few.data[:, 0, 0, 0]) != set(target.choose_images(digits, 5, seed=2).data[:, 0, 0, 0])
+    assert target.choose_images(digits, None, seed=1) is digits
 
 
 def test_more_images_than_there_are(digits):
     with pytest.raises(InputError, match="DATA.num_images=41: digits has 40 images"):
-        target.some(digits, 41, seed=1)
+        target.choose_images(digits, 41, seed=1)
 
 
 def test_ink_and_paper_have_colours_that_differ(digits):
     grey = np.zeros([40, 1, 4, 4], np.uint8)
     grey[:, :, :2] = 255
-    data = target.coloured(Images("halves", grey), seed=0).data.astype(int)
+    data = target.colour_images(Images("halves", grey), seed=0).data.astype(int)
     ink, paper = data[:, :, :2], data[:, :, 2:]
     assert (np.ptp(ink, axis=(2, 3)) == 0).all()
     assert (np.ptp(paper, axis=(2, 3)) == 0).all()
@@ -62,12 +62,12 @@ def test_ink_and_paper_have_colours_that_differ(digits):
     light = ink.mean(axis=(1, 2, 3)) > paper.mean(axis=(1, 2, 3))
     assert 5 < light.sum() < 35  # inverted or not
     with pytest.raises(InputError, match="has colours already"):
-        target.coloured(Images("halves", data.astype(np.uint8)), seed=0)
+        target.colour_images(Images("halves", data.astype(np.uint8)), seed=0)
 
 
 def test_mapped_images_are_coloured_and_fitted_as_arrays_are():
     grey = np.random.default_rng(0).integers(0, 256, [6, 1, 16, 16], np.uint8)
-    mapped, array = (target.coloured(Images("x", data), seed=0).data for data in (Level(grey), grey))
+    mapped, array = (target.colour_images(Images("x", data), seed=0).data for data in (Level(grey), grey))
     np.testing.assert_array_equal(mapped, array)
     fit = Fit((1, 16, 16), (3, 32, 32))
     np.testing.assert_array_equal(fit(Level(grey)), fit(grey))
@@ -75,7 +75,7 @@ def test_mapped_images_are_coloured_and_fitted_as_arrays_are():
 
 def test_halfway_between_ink_and_paper_is_their_mean():
     grey = np.array([0, 255, 128], np.uint8).reshape([1, 1, 1, 3])
-    paper, ink, middle = target.coloured(Images("dots", grey), seed=3).data[0, :, 0].T.astype(float)
+    paper, ink, middle = target.colour_images(Images("dots", grey), seed=3).data[0, :, 0].T.astype(float)
     np.testing.assert_allclose(middle, paper + (ink - paper) * 128 / 255, atol=0.5)
 
 
@@ -97,7 +97,7 @@ def test_there_and_back_nothing_is_lost(own, network):
     fitted = fit(images)
     assert fitted.shape == (4, *network)
     assert fitted.dtype == np.uint8
-    back = fit.back(fitted.astype("float32").reshape([4, -1]))
+    back = fit.invert(fitted.astype("float32").reshape([4, -1]))
     np.testing.assert_allclose(back, images, atol=1e-4)
 
 

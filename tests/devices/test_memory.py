@@ -77,11 +77,11 @@ def test_the_total_of_a_plug_ins_device_is_unknown(monkeypatch):
 def test_missing_memory_is_explained(gpu):
     with (
         pytest.raises(InputError, match=r"gpu:1, phase critic, with 3000 MB .*: Fail to alloc .*(?s:.)*batch_size"),
-        memory.explained("phase critic"),
+        memory.explain_out_of_memory("phase critic"),
     ):
         raise MemoryError("(ResourceExhausted) Fail to alloc memory of 4096 size.")
 
 
 def test_other_errors_are_not_explained():
-    with pytest.raises(OSError, match="No space left"), memory.explained("phase critic"):
+    with pytest.raises(OSError, match="No space left"), memory.explain_out_of_memory("phase critic"):
         raise OSError(28, "No space left on device")

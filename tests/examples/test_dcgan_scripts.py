@@ -106,7 +106,7 @@ def test_faces_from_end_to_end(run, load_example):
     generator = model.DcganGenerator(("noise",), ("fake_data",), [16, 16], [4, 4], latent_dim=5)
     weights.load(generator, f"{trained}/checkpoints/latest", "MODEL.gen_net", "generator")
     generator.eval()
-    inputs = latent.fixed(generator, 6, seed=42)
+    inputs = latent.sample_fixed(generator, 6, seed=42)
     expected = generator({"noise": paddle.to_tensor(inputs["noise"])})["fake_data"].numpy()
     for number, image in enumerate(np.rint((expected + 1) * 127.5)):
         with Image.open(inferred / "images" / f"{number:05d}.png") as picture:

@@ -122,7 +122,7 @@ def test_train_evaluate_export_infer(run, load_example):
     model = pgan
     generator = model.PganGenerator(("noise",), ("fake_data",), depths=[6, 4, 4], latent_dim=5)
     weights.load(generator, f"{trained}/checkpoints/latest", "MODEL.gen_net", "generator")
-    inputs = latent.fixed(generator, 6, seed=42)
+    inputs = latent.sample_fixed(generator, 6, seed=42)
     expected = generator({"noise": paddle.to_tensor(inputs["noise"])})["fake_data"].numpy()
     for number, image in enumerate(np.rint((expected.clip(-1, 1) + 1) * 127.5)):
         drawn = np.asarray(Image.open(inferred / "images" / f"{number:05d}.png")).transpose(2, 0, 1)
@@ -238,7 +238,7 @@ def test_labels_go_to_both_players(run):
 @pytest.mark.parametrize("grey", [False, True])
 def test_prepared_pictures(run, tmp_path, grey):
     (tmp_path / "pictures").mkdir()
-    images = faces.draw(faces.factors(60, 0), 16)
+    images = faces.draw(faces.draw_factors(60, 0), 16)
     for index, image in enumerate(images.transpose(0, 2, 3, 1)):
         Image.fromarray(image).save(tmp_path / "pictures" / f"{index}.png")
     prepared = prepare.prepare(str(tmp_path / "pictures"), str(tmp_path / "prepared"), size="16", grey=grey)

@@ -211,7 +211,7 @@ def check_images(script, cfg, inferred, weights_path, mode, side):
     """What the exported generator drew is what the trained one draws from the same latent."""
     generator = script.load_generator(cfg, str(weights_path))
     generator.eval()
-    inputs = latent.fixed(generator, NUM_IMAGES, cfg.seed)
+    inputs = latent.sample_fixed(generator, NUM_IMAGES, cfg.seed)
     expected = generator.to_images(
         generator({key: paddle.to_tensor(value) for key, value in inputs.items()})["fake_data"].numpy()
     )

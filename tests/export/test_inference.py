@@ -60,7 +60,7 @@ def export(tmp_path, load_example):
 @pytest.mark.parametrize("case", NETWORKS)
 def test_it_gives_the_samples_of_the_network(export, case):
     cfg, generator = export(case)
-    inputs = latent.fixed(generator, 7, seed=3)
+    inputs = latent.sample_fixed(generator, 7, seed=3)
     generator.eval()
     expected = generator({key: paddle.to_tensor(value) for key, value in inputs.items()})["fake_data"].numpy()
     assert expected.std() > 0.01
@@ -74,7 +74,9 @@ def test_it_gives_the_samples_of_the_network(export, case):
 
 def test_the_report_adds_up(export, tmp_path):
     cfg, generator = export("toy")
-    _, report = inference.GeneratorPredictor(cfg, [type(generator)]).generate(latent.fixed(generator, 7, seed=0), 3)
+    _, report = inference.GeneratorPredictor(cfg, [type(generator)]).generate(
+        latent.sample_fixed(generator, 7, seed=0), 3
+    )
     assert report["total_ms"] == pytest.approx(3 * report["ms_per_batch"])  # 3, 3 and 1
     assert report["images_per_second"] * report["total_ms"] / 1000 == pytest.approx(7)
     assert report["first_batch_ms"] > 0

@@ -58,7 +58,7 @@ def test_real_images_are_seen_once(extractor):
     extractor.network.head.bias.set_value(paddle.ones([10]))
     Extractor("classifier", extractor.network, {}, batch_size=4).cached_features(images)  # other weights
     assert len(calls) == 8
-    assert len(list(files.cache("features").iterdir())) == 4
+    assert len(list(files.cache_folder("features").iterdir())) == 4
 
 
 def test_statistics_of_real_images_are_kept(extractor):
@@ -74,7 +74,7 @@ def test_statistics_of_real_images_are_kept(extractor):
 
 def test_a_damaged_file_of_the_cache_is_named(extractor):
     extractor.cached_features(grey(5))
-    (file,) = files.cache("features").iterdir()
+    (file,) = files.cache_folder("features").iterdir()
     file.write_bytes(file.read_bytes()[:50])
     with pytest.raises(InputError, match=rf"{file.name}: damaged .*Delete it"):
         extractor.cached_features(grey(5))

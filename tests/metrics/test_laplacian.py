@@ -72,21 +72,21 @@ def _score(real, fake, level, levels, seed):
 def test_bands_equal_the_pyramid_by_two_dimensional_convolution(size, levels):
     images = _images(2, size)
     for level, expected in enumerate(_pyramids(images, levels)):
-        band = laplacian._band(images.astype(np.float32), level)
+        band = laplacian._laplacian_level(images.astype(np.float32), level)
         np.testing.assert_allclose(band, expected, atol=1e-4)  # float32, values up to 255
 
 
 def test_bands_add_up_to_the_image():
     images = _images(2).astype(np.float32)
-    fine, middle, coarse = (laplacian._band(images, level) for level in range(3))
-    again = fine + laplacian._up(middle + laplacian._up(coarse))
+    fine, middle, coarse = (laplacian._laplacian_level(images, level) for level in range(3))
+    again = fine + laplacian._upsample(middle + laplacian._upsample(coarse))
     np.testing.assert_allclose(again, images, atol=1e-3)
 
 
 def test_bands_of_a_flat_image():
     images = np.full([1, 1, 64, 64], 200, np.float32)
     for level, value in enumerate([0, 0, 200]):
-        np.testing.assert_allclose(laplacian._band(images, level), value, atol=1e-3)
+        np.testing.assert_allclose(laplacian._laplacian_level(images, level), value, atol=1e-3)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (32, 48)])
@@ -104,7 +104,7 @@ def test_places_cover_the_whole_band_and_no_more():
     # A ramp: the first pixel of a patch says where it was taken; 22 x 22 places, 6400 patches.
     ramp = (np.arange(28)[:, None] * 5 + np.arange(28) * 140 / 28).astype(np.uint8)
     images = np.broadcast_to(ramp, [50, 1, 28, 28])
-    patches = laplacian._descriptors(images, 0, seed=0)
+    patches = laplacian._sample_patches(images, 0, seed=0)
     assert patches.shape == (50 * 128, 49)
     firsts = np.unique(patches[:, 0])
     expected = np.unique(ramp[:22, :22])
@@ -112,10 +112,10 @@ def test_places_cover_the_whole_band_and_no_more():
     np.testing.assert_allclose(np.diff(firsts) / np.ptp(firsts), np.diff(expected) / np.ptp(expected), atol=1e-5)
 
 
-def test_descriptors_are_normalised_by_channel():
+def test_patches_are_normalised_by_channel():
     images = _images(8, (32, 32))
     images[:, 1] //= 4
-    patches = laplacian._descriptors(images, 1, seed=0).reshape(-1, 3, 49)
+    patches = laplacian._sample_patches(images, 1, seed=0).reshape(-1, 3, 49)
     np.testing.assert_allclose(patches.mean(axis=(0, 2), dtype=float), 0, atol=1e-5)
     np.testing.assert_allclose(patches.std(axis=(0, 2), dtype=float), 1, atol=1e-5)
     assert patches.dtype == np.float32
@@ -125,7 +125,7 @@ def test_more_images_than_one_batch():
     # All alike but one in the second batch, whose patches must be its own.
     images = np.zeros([515, 1, 16, 16], np.uint8)
     images[513] = 255
-    patches = laplacian._descriptors(images, 0, seed=0).reshape(515, 128, 49)
+    patches = laplacian._sample_patches(images, 0, seed=0).reshape(515, 128, 49)
     assert (patches[513] > 0).all()
     assert (np.delete(patches, 513, axis=0) < 0).all()
 
@@ -211,9 +211,17 @@ def test_deterministic_by_seed():
     ("real", "fake", "message"),
     [
         (np.zeros([2, 1, 32, 32]), np.zeros([2, 1, 32, 32], np.uint8), r"must be uint8 .* float64 \[2, 1, 32, 32\]"),
-        (np.zeros([2, 1, 32, 32], np.uint8), np.zeros([2, 1, 32, 32]), "as many real as generated .* float64"),
-        (np.zeros([2, 1, 32, 32], np.uint8), np.zeros([3, 1, 32, 32], np.uint8), "as many real as generated"),
-        (np.zeros([2, 1, 32, 32], np.uint8), np.zeros([2, 1, 28, 28], np.uint8), "of one size"),
+        (
+            np.zeros([2, 1, 32, 32], np.uint8),
+            np.zeros([2, 1, 32, 32]),
+            "real and generated images must agree .* float64",
+        ),
+        (
+            np.zeros([2, 1, 32, 32], np.uint8),
+            np.zeros([3, 1, 32, 32], np.uint8),
+            "real and generated images must agree",
+        ),
+        (np.zeros([2, 1, 32, 32], np.uint8), np.zeros([2, 1, 28, 28], np.uint8), "agree in number and size"),
         (np.zeros([2, 1, 6, 32], np.uint8), np.zeros([2, 1, 6, 32], np.uint8), "at least 7 x 7"),
         (np.zeros([2, 32, 32], np.uint8), np.zeros([2, 32, 32], np.uint8), r"\[N, C, H, W\]"),
     ],

@@ -31,7 +31,7 @@ def test_labels_are_uniform_or_those_given():
 
 
 def test_fixed_inputs_depend_on_the_seed_alone():
-    first, again, other = (latent.fixed(CONDITIONAL, 10, seed) for seed in (1, 1, 2))
+    first, again, other = (latent.sample_fixed(CONDITIONAL, 10, seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first["noise"], again["noise"])
     assert (first["noise"] != other["noise"]).all()
     assert first["noise"].dtype == np.float32
@@ -49,7 +49,7 @@ def test_exported_inputs_take_any_batch_size():
 @pytest.mark.parametrize("generator", [PLAIN, CONDITIONAL])
 def test_walk_passes_its_points_at_even_angles_and_comes_back(generator):
     way = latent.walk(generator, points=4, steps=5, seed=7)
-    points = latent.fixed(generator, 4, 7)["noise"]
+    points = latent.sample_fixed(generator, 4, 7)["noise"]
     np.testing.assert_allclose(way["noise"][::5], points, rtol=1e-5, atol=1e-6)
     assert set(way) == set(generator.input_keys)
     assert (way.get("labels", np.zeros(20)) == 0).all()
@@ -68,12 +68,12 @@ def conditional():
 def test_samples_of_seeds_are_those_of_the_seeds_alone(conditional):
     inputs = latent.choose(conditional, 99, seed=0, labels=[3], seeds=[7, 12])
     for row, seed in zip(inputs["noise"], (7, 12)):
-        np.testing.assert_array_equal(row, latent.fixed(conditional, 1, seed)["noise"][0])
+        np.testing.assert_array_equal(row, latent.sample_fixed(conditional, 1, seed)["noise"][0])
     assert inputs["labels"].tolist() == [3, 3]
 
 
 def test_without_a_choice_the_latent_is_the_fixed_one(conditional):
-    chosen, fixed = latent.choose(conditional, 12, seed=5), latent.fixed(conditional, 12, 5)
+    chosen, fixed = latent.choose(conditional, 12, seed=5), latent.sample_fixed(conditional, 12, 5)
     for key, value in fixed.items():
         np.testing.assert_array_equal(chosen[key], value)
 
@@ -83,7 +83,7 @@ def test_truncated_latents_are_normal_within_the_bound(conditional):
     assert np.abs(found).max() <= 1
     # Of the normal distribution cut at +-1: variance 1 - 2 phi(1) / (2 Phi(1) - 1) = 0.2911
     assert found.std() == pytest.approx(0.2911**0.5, rel=0.01)
-    kept = latent.fixed(conditional, 500, 0)["noise"]
+    kept = latent.sample_fixed(conditional, 500, 0)["noise"]
     assert (found[np.abs(kept) <= 1] == kept[np.abs(kept) <= 1]).all()
     one, both = (latent.choose(conditional, 0, 0, seeds=s, truncation=0.5)["noise"][0] for s in ([4], [4, 9]))
     np.testing.assert_array_equal(one, both)
@@ -98,7 +98,7 @@ def test_classes_that_a_generator_does_not_have_are_refused(conditional):
 
 def test_a_sweep_changes_one_number_at_a_time(conditional):
     inputs = latent.sweep(conditional, dimensions=3, steps=5, seed=1)
-    start = latent.fixed(conditional, 1, 1)["noise"][0]
+    start = latent.sample_fixed(conditional, 1, 1)["noise"][0]
     for number, rows in enumerate(inputs["noise"].reshape(3, 5, -1)):
         np.testing.assert_allclose(rows[:, number], [-3, -1.5, 0, 1.5, 3])
         others = np.arange(200) != number

@@ -18,7 +18,7 @@ from ppsci_gan.networks import layers
 from ppsci_gan.networks import traced
 from ppsci_gan.networks.traced import Traced
 
-needs_onednn = pytest.mark.skipif(not onednn.available(), reason="this build of Paddle has no oneDNN")
+needs_onednn = pytest.mark.skipif(not onednn.is_available(), reason="this build of Paddle has no oneDNN")
 
 
 @pytest.fixture(autouse=True)
@@ -98,8 +98,8 @@ def test_gradients_at_zero_are_those_of_paddles_kernels():
 @pytest.mark.parametrize(
     "function",
     [
-        lambda g, w: layers.input_gradient_of_conv2d(g, w, 2, "same", (9, 7)),
-        lambda g, w: layers.input_gradient_of_conv2d(g, w, (2, 2), 2, [10, 8]),
+        lambda g, w: layers.conv2d_input_gradient(g, w, 2, "same", (9, 7)),
+        lambda g, w: layers.conv2d_input_gradient(g, w, (2, 2), 2, [10, 8]),
     ],
 )
 def test_pullback_of_a_convolution_is_differentiable(function):
@@ -197,7 +197,7 @@ def test_results_without_a_backward_pass_are_freed(forward):
     def resident():
         return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 // 2**20
 
-    x = onednn.channels_last(paddle.randn([64, 64, 8, 8]))
+    x = onednn.to_channels_last(paddle.randn([64, 64, 8, 8]))
     x.stop_gradient = False
     for _ in range(10):
         forward(x)
@@ -262,7 +262,7 @@ def test_a_normalised_convolution_is_one_convolution_outside_of_training():
     norm._variance.set_value(paddle.rand([4]) + 0.5)
     for training in (False, True):
         norm.training = training
-        found = layers.normalized_conv2d(conv, norm, x)
+        found = layers.conv2d_norm_relu(conv, norm, x)
         assert paddle.allclose(found, nn.functional.relu(norm(conv(x))), rtol=1e-4, atol=1e-5)
 
 
@@ -349,7 +349,7 @@ def test_traced_fork_adds_gradients():
 def test_unknown_or_missing_kernels_are_refused(monkeypatch):
     with pytest.raises(InputError, match="CPU.convolution=mkl: choose one of auto, onednn, paddle"):
         layers.choose_kernels("mkl")
-    monkeypatch.setattr(onednn, "available", lambda: False)
+    monkeypatch.setattr(onednn, "is_available", lambda: False)
     assert layers.choose_kernels("auto") == "paddle"
     with pytest.raises(InputError, match="CPU.convolution=onednn: this build of Paddle has no oneDNN"):
         layers.choose_kernels("onednn")

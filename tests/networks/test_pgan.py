@@ -202,7 +202,7 @@ def test_weights_tell_their_settings(model):
 def test_inputs_follow_from_the_generator(model):
     generator = generator_of(model, use_label=True)
     assert latent.sample(generator, 3)["labels"].shape == [3]
-    assert latent.fixed(generator, 3, 0)["noise"].shape == (3, 10)
+    assert latent.sample_fixed(generator, 3, 0)["noise"].shape == (3, 10)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def linear(inputs=2, outputs=3):
 
 
 def kept():
-    return [file for file in files.cache("weights").rglob("*") if file.is_file()]
+    return [file for file in files.cache_folder("weights").rglob("*") if file.is_file()]
 
 
 @pytest.fixture
