@@ -82,7 +82,7 @@ class _Scorer:
             key: Of the score.
             num_samples: Number of images that are given.
         """
-        family = _family_of(key)
+        family = _find_family(key)
         if family is None or family.limit is None:
             return num_samples
         return min(num_samples, len(self.real.data), family.limit(self.protocol))
@@ -94,7 +94,7 @@ class _Scorer:
             key: Of the score.
             num_samples: Number of images that are scored.
         """
-        family, number = _family_of(key), self.num_compared(key, num_samples)
+        family, number = _find_family(key), self.num_compared(key, num_samples)
         found = {"samples": number, **self._network()}
         if family is None or not family.needs_real:
             compared = {} if family or key.startswith("accuracy") else self._compared(len(self.real.data))
@@ -123,7 +123,7 @@ class _Scorer:
         return values
 
 
-def _family_of(key: str) -> families.Family | None:
+def _find_family(key: str) -> families.Family | None:
     """Return the family of a score; None for an accuracy, and for the scores of one class."""
     base = key.rpartition("_")[0] if key.rpartition("_")[2].isdigit() and "class" not in key else key
     return next((family for family in FAMILIES.values() if base in family.keys), None)

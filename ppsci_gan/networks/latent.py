@@ -95,7 +95,7 @@ def choose(
         streams = [np.random.default_rng([seed, 1])]
         parts = [inputs[generator.input_keys[0]]]
     else:
-        of_seeds = [fixed(generator, 1, one) for one in seeds]
+        of_seeds = [sample_fixed(generator, 1, one) for one in seeds]
         streams = [np.random.default_rng([one, 1]) for one in seeds]
         parts = [inputs[generator.input_keys[0]] for inputs in of_seeds]
     if truncation is not None:

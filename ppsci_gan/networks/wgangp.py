@@ -302,7 +302,8 @@ class ResidualBlock(nn.Layer):
         dim_in: Channels of the input.
         dim: Channels of the output.
         resample: ``up`` (before the first convolution), ``down`` (mean of 2x2 after the second) or None.
-        normalize (Callable[[int], nn.Layer] | None): Maps a number of channels to a normalisation layer; None for no normalisation.
+        normalize (Callable[[int], nn.Layer] | None): Maps a number of channels to a normalisation layer; None for
+            none.
         preactivate: False for a critic's first block, whose input is the image.
         bias: Whether the first convolution has a bias.
 
