@@ -37,7 +37,7 @@ class Points(ppsci.arch.Arch):
         self.layers = nn.Sequential(*hidden, nn.Linear(dim, outputs))
 
     def forward(self, x):
-        return {self.output_keys[0]: self.apply_layers(x[self.input_keys[0]])}
+        return {self.output_keys[0]: self.layers(x[self.input_keys[0]])}
 
 
 class Drawing(Points):

@@ -170,7 +170,7 @@ def _finish_or_exit(step: Callable, config: DictConfig) -> None:
 
 
 def _check(config: DictConfig) -> None:
-    _check_preset(config.hydra.runtime.choices)
+    _check_preset(OmegaConf.select(config, "hydra.runtime.choices") or {})  # a composed configuration has none
     schema.check(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]))
     device.select(config.device)
     try:

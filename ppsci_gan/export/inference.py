@@ -14,8 +14,11 @@ import numpy as np
 import paddle
 from deploy.python_infer import GeneralPredictor
 from omegaconf import DictConfig
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from paddle import inference
 from ppsci.utils import logger
+from yaml import YAMLError
 
 from ppsci_gan import weights
 from ppsci_gan.devices import device
@@ -27,7 +30,8 @@ from ppsci_gan.files import locate
 from ppsci_gan.networks import latent
 from ppsci_gan.networks.base import Player
 
-DESCRIPTION = ".network.json"  # suffix of the file that says which network was exported
+# Suffix of the file that says which network was exported. Not .json: paddle.jit.load would take it for the program.
+DESCRIPTION = ".network.yaml"
 EXPORT_FIRST = "Export the generator first, with mode=export and the same INFER.export_path."
 
 
@@ -150,7 +154,7 @@ def save_description(network: Player, export_path: str) -> None:
         export_path: As ``INFER.export_path``, without suffix.
     """
     with atomic(f"{export_path}{DESCRIPTION}") as temporary:
-        temporary.write_text(json.dumps({"class": type(network).__name__, "settings": network.settings}) + "\n")
+        OmegaConf.save({"class": type(network).__name__, "settings": network.settings}, temporary)
 
 
 def restore_description(export_path: str, classes: Sequence[type[Player]]) -> Player:
@@ -167,11 +171,14 @@ def restore_description(export_path: str, classes: Sequence[type[Player]]) -> Pl
     if not path.is_file():
         raise InputError(f"{path}: no such file. {EXPORT_FIRST}")
     try:
-        content = json.loads(path.read_text())
+        content = OmegaConf.to_container(OmegaConf.load(path))
         name, settings = content["class"], dict(content["settings"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, YAMLError, OmegaConfBaseException) as error:
         raise InputError(f"{path}: damaged ({error!r}). {EXPORT_FIRST}") from error
-    return weights.build(name, settings, classes, path)
+    try:
+        return weights.build(name, settings, classes, path)
+    except InputError as error:
+        raise InputError(f"{error} {EXPORT_FIRST}") from error
 
 
 def write_report(report: dict[str, Any], path: str) -> None:

@@ -174,6 +174,10 @@ def build(name: str, settings: Mapping[str, Any], classes: Sequence[type[Player]
     unknown = sorted(set(settings) - set(inspect.signature(network_class).parameters))
     if unknown:
         raise InputError(f"{source}: its {name} has settings that this version does not know: {', '.join(unknown)}.")
+    try:
+        inspect.signature(network_class).bind(**settings)
+    except TypeError as error:
+        raise InputError(f"{source}: damaged, the settings of its {name} are not whole ({error}).") from error
     return network_class(**settings)
 
 

@@ -99,7 +99,7 @@ def refusal(cfg, inputs=None, classes=(wgangp.WganGpToyGenerator, wgangp.WganGpC
         ("generator.json", []),
         ("generator.pdiparams", []),
         ("generator.onnx", ["INFER.engine=onnx"]),
-        ("generator.network.json", []),
+        ("generator.network.yaml", []),
     ],
 )
 def test_missing_files_are_named(export, tmp_path, missing, overrides):
@@ -111,7 +111,7 @@ def test_missing_files_are_named(export, tmp_path, missing, overrides):
     assert "INFER.export_path" in message
 
 
-@pytest.mark.parametrize("name", ["generator.json", "generator.network.json"])
+@pytest.mark.parametrize("name", ["generator.json", "generator.network.yaml"])
 @pytest.mark.parametrize("keep", [0, 50, -50])
 def test_a_damaged_file_is_named(export, tmp_path, name, keep):
     cfg, _ = export("toy")
@@ -124,7 +124,7 @@ def test_a_damaged_file_is_named(export, tmp_path, name, keep):
 
 def test_a_description_of_another_network_is_refused(export):
     message = refusal(export("toy")[0], classes=[wgangp.WganGpMnistGenerator])
-    assert "generator.network.json holds a WganGpToyGenerator; this takes WganGpMnistGenerator" in message
+    assert "generator.network.yaml holds a WganGpToyGenerator; this takes WganGpMnistGenerator" in message
 
 
 @pytest.mark.parametrize(
