@@ -30,7 +30,8 @@ def measure(data: DataSets, options: Namespace) -> dict:
 
 def grown(workload: Workload, data: DataSets, options: Namespace) -> dict:
     """Return how memory grew in one workload, in MiB."""
-    cfg = configuration(workload, data, [*asked(workload, options), "TRAIN.iters_per_epoch=1000000"])  # no end before the last
+    endless = "TRAIN.iters_per_epoch=1000000"  # no epoch ends before the last iteration
+    cfg = configuration(workload, data, [*asked(workload, options), endless])
     solver = ThroughSolver(build_solver(workload, cfg))
     solver.run(max(1, options.iterations // 10))
     readings = [resident_mb()]
