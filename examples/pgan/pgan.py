@@ -202,14 +202,11 @@ def evaluate(cfg: DictConfig):
 
 # --8<-- [start:export]
 def export(cfg: DictConfig):
-    solver = AdversarialSolver(load_generator(cfg, cfg.INFER.pretrained_gen_model_path), cfg=cfg)
-    solver.export_generator(cfg.INFER.export_path, cfg.INFER.with_onnx)
+    AdversarialSolver(load_generator(cfg, cfg.INFER.pretrained_gen_model_path), cfg=cfg).export_generator()
 
 
 def inference(cfg: DictConfig):
-    predictor = GeneratorPredictor(cfg, [PganGenerator])
-    samples = predictor.run(cfg.INFER.num_images)
-    plots.save_images(predictor.generator.to_images(samples), osp.join(cfg.output_dir, "images"))
+    GeneratorPredictor(cfg, [PganGenerator]).save_images()
 
 
 # --8<-- [end:export]

@@ -18,7 +18,6 @@ from ppsci.data.dataset import NamedArrayDataset
 from ppsci.utils import logger
 
 from ppsci_gan import cli
-from ppsci_gan import plots
 from ppsci_gan import weights
 from ppsci_gan.data import batches
 from ppsci_gan.data import catalogue
@@ -170,14 +169,11 @@ def evaluate(cfg: DictConfig):
 
 # --8<-- [start:export]
 def export(cfg: DictConfig):
-    solver = AdversarialSolver(load_generator(cfg, cfg.INFER.pretrained_gen_model_path), cfg=cfg)
-    solver.export_generator(cfg.INFER.export_path, cfg.INFER.with_onnx)
+    AdversarialSolver(load_generator(cfg, cfg.INFER.pretrained_gen_model_path), cfg=cfg).export_generator()
 
 
 def inference(cfg: DictConfig):
-    predictor = GeneratorPredictor(cfg, [WganGpCifar10Generator])
-    samples = predictor.run(cfg.INFER.num_images)
-    plots.save_images(predictor.generator.to_images(samples), osp.join(cfg.output_dir, "images"))
+    GeneratorPredictor(cfg, [WganGpCifar10Generator]).save_images()
 
 
 # --8<-- [end:export]

@@ -9,14 +9,11 @@ if __name__ == "__main__":  # before Paddle is imported, which takes seconds
     usage.answer_help("wgangp_cifar10")
 
 
-from os import path as osp
-
 import hydra
 from omegaconf import DictConfig
 from ppsci.data.dataset import NamedArrayDataset
 
 from ppsci_gan import cli
-from ppsci_gan import plots
 from ppsci_gan import weights
 from ppsci_gan.data import batches
 from ppsci_gan.data import images
@@ -96,14 +93,11 @@ def evaluate(cfg: DictConfig):
 
 # --8<-- [start:export]
 def export(cfg: DictConfig):
-    solver = AdversarialSolver(load_generator(cfg, cfg.INFER.pretrained_gen_model_path), cfg=cfg)
-    solver.export_generator(cfg.INFER.export_path, cfg.INFER.with_onnx)
+    AdversarialSolver(load_generator(cfg, cfg.INFER.pretrained_gen_model_path), cfg=cfg).export_generator()
 
 
 def inference(cfg: DictConfig):
-    predictor = GeneratorPredictor(cfg, list(GENERATORS.values()))
-    samples = predictor.run(cfg.INFER.num_images)
-    plots.save_images(predictor.generator.to_images(samples), osp.join(cfg.output_dir, "images"))
+    GeneratorPredictor(cfg, list(GENERATORS.values())).save_images()
 
 
 # --8<-- [end:export]

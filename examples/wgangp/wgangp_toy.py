@@ -182,8 +182,7 @@ def evaluate(cfg: DictConfig):
 
 # --8<-- [start:export]
 def export(cfg: DictConfig):
-    solver = AdversarialSolver(load_generator(cfg, cfg.INFER.pretrained_gen_model_path), cfg=cfg)
-    solver.export_generator(cfg.INFER.export_path, cfg.INFER.with_onnx)
+    AdversarialSolver(load_generator(cfg, cfg.INFER.pretrained_gen_model_path), cfg=cfg).export_generator()
 
 
 def inference(cfg: DictConfig):

@@ -20,6 +20,7 @@ from paddle import inference
 from ppsci.utils import logger
 from yaml import YAMLError
 
+from ppsci_gan import plots
 from ppsci_gan import weights
 from ppsci_gan.devices import device
 from ppsci_gan.devices import memory
@@ -110,6 +111,11 @@ class GeneratorPredictor(GeneralPredictor):
         samples, report = self.generate(inputs, self.settings.INFER.batch_size)
         write_report(report, str(Path(self.settings.output_dir, "timing.json")))
         return samples
+
+    def save_images(self) -> None:
+        """Write ``INFER.num_images`` generated images, a file each, into ``<output_dir>/images``."""
+        images = self.generator.to_images(self.run(self.settings.INFER.num_images))
+        plots.save_images(images, str(Path(self.settings.output_dir, "images")))
 
     def generate(self, inputs: dict[str, np.ndarray], batch_size: int) -> tuple[np.ndarray, dict[str, Any]]:
         """Run all inputs through the generator.

@@ -458,21 +458,20 @@ class AdversarialSolver(ppsci.solver.Solver):
             self.scalars.write(self.global_step, values)
         logger.scalar(values, self.global_step, self.vdl_writer, self.wandb_writer, self.tbd_writer)
 
-    def export_generator(self, export_path: str, with_onnx: bool = False) -> None:
+    def export_generator(self) -> None:
         """Export as ppsci does, with a description of the network; refuse an ONNX file that computes something else.
 
-        Args:
-            export_path: Without suffix.
-            with_onnx: Whether to write an ONNX file, too.
+        ``INFER.export_path`` says where, ``INFER.with_onnx`` whether there is an ONNX file.
 
         Raises:
             TrainingError: The ONNX file is wrong.
         """
-        self.export([latent.input_spec(self.generator)], export_path, with_onnx)
-        save_description(self.generator, export_path)
+        path, with_onnx = self.cfg.INFER.export_path, self.cfg.INFER.with_onnx
+        self.export([latent.input_spec(self.generator)], path, with_onnx)
+        save_description(self.generator, path)
         if with_onnx:
             self.generator.eval()
-            onnx_files.check(self.generator, f"{export_path}.onnx")
+            onnx_files.check(self.generator, f"{path}.onnx")
 
     # --- checkpoints ---
 
