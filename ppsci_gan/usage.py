@@ -74,7 +74,7 @@ def read_presets(experiment: str, conf: Path = REPOSITORY / "conf") -> dict[str,
     Examples:
         >>> from ppsci_gan import usage
         >>> usage.read_presets("wgangp_toy")["demo"]
-        'About a minute on two CPU cores: narrower networks.'
+        'About a minute on two CPU cores: small batches.'
     """
     return {file.stem: _first_comment(file) for file in sorted((conf / "preset" / experiment).glob("*.yaml"))}
 

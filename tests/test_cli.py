@@ -320,7 +320,7 @@ def multirun(folder, *overrides):
 
 def test_presets_in_a_multi_run(tmp_path):
     code, _, jobs = multirun(tmp_path, "preset=quick,demo,none", "seed=1")
-    assert (code, jobs) == (0, ["1 8", "1 5", "1 100"])
+    assert (code, jobs) == (0, ["1 6", "1 5", "1 100"])
 
 
 def test_an_error_in_a_job_of_a_multi_run(tmp_path):
