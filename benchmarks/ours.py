@@ -38,7 +38,7 @@ class Built(Exception):
 def example(script: str):
     """Import a script of ``examples/`` as running it would.
 
-    Every example has a module called ``model``, so the modules of its folder are forgotten once it has imported them.
+    The modules of its folder are forgotten once it has imported them: another folder may have some of the same name.
     """
     folder, _, name = script.partition("/")
     path = REPOSITORY / "examples" / folder

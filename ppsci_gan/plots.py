@@ -137,6 +137,25 @@ def enlarge(images: np.ndarray, edge: int) -> np.ndarray:
     return images.repeat(times, axis=2).repeat(times, axis=3)
 
 
+def save_enlarged_grid(images: np.ndarray, path: str, columns: int | None = None) -> None:
+    """Write a grid of images, small ones enlarged.
+
+    Args:
+        images: uint8 [N, C, H, W], C 1 or 3.
+        path: PNG file to write.
+        columns: Images per row; by default the grid is as square as N allows.
+
+    Raises:
+        InputError: As for ``save_image_grid``.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ppsci_gan import plots
+        >>> plots.save_enlarged_grid(np.zeros([64, 1, 28, 28], np.uint8), "digits.png")  # doctest: +SKIP
+    """
+    save_image_grid(enlarge(images, SMALLEST_SHOWN), path, columns)
+
+
 def save_animation(images: np.ndarray, path: str, frames_per_second: int = 12) -> None:
     """Save images as a looping GIF.
 

@@ -95,10 +95,9 @@ def own_environment():
 
 @pytest.fixture
 def load_example(monkeypatch):
-    """``load_example("wgangp", "model")`` is examples/wgangp/model.py, imported as a script of that folder would.
+    """``load_example("wgangp", "wgangp_toy")`` is examples/wgangp/wgangp_toy.py, imported from its folder.
 
-    Every example has a module called ``model``, so the examples' modules are forgotten between folders and after the
-    test.
+    The examples' modules are forgotten between folders, which may have modules of the same name, and after the test.
     """
 
     def load(example: str, module: str):

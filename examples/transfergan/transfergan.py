@@ -50,7 +50,7 @@ def read(cfg: DictConfig, generator: WganGpCifar10Generator, split: str) -> Imag
         found = target.select_classes(found, cfg.DATA.classes)
     if cfg.DATA.coloured:
         found = target.colour_images(found, cfg.seed)
-    images.check_fit(found, found.data[[0]].shape[1:], generator.label_num)
+    images.check_classes(found, generator.label_num)
     return found
 
 

@@ -14,7 +14,6 @@ from ppsci_gan.devices import device
 from ppsci_gan.errors import InputError
 from ppsci_gan.evaluation import scoring
 from ppsci_gan.evaluation.images import ImageEvaluation
-from ppsci_gan.evaluation.report import report
 from ppsci_gan.evaluation.report import select_main_keys
 from ppsci_gan.evaluation.scoring import NetworkScorer
 from ppsci_gan.evaluation.scoring import Protocol
@@ -74,8 +73,7 @@ def score(
         inception,
         classifier,
     )
-    groups = evaluation.score(generated)
-    report(groups, evaluation.protocols(groups, of=generated.name), output)
+    evaluation.report(evaluation.score(generated), output, of=generated.name)
 
 
 def self_test(data: str, inception: str | None, classifier: str | None, num_samples: int | None) -> None:

@@ -107,6 +107,24 @@ def check_fit(found: Images, image_shape: tuple[int, int, int], label_num: int =
             f"{found.name} has images of {says(*own)}, the network's have {says(*image_shape)}: choose MODEL.gen_net, "
             "or weights, for images like these."
         )
+    check_classes(found, label_num)
+
+
+def check_classes(found: Images, label_num: int) -> None:
+    """Refuse images whose classes a conditional network cannot take.
+
+    Args:
+        found: The images.
+        label_num: Number of classes of a conditional network, 0 of any other.
+
+    Raises:
+        InputError: They have no classes, or more.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ppsci_gan.data import images
+        >>> images.check_classes(images.Images("two", np.zeros([2, 1, 4, 4], np.uint8), np.array([0, 1])), 2)
+    """
     if label_num and (found.labels is None or found.labels.max() >= label_num):
         classes = "no classes" if found.labels is None else f"classes up to {found.labels.max()}"
         raise InputError(

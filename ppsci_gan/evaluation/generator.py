@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -70,7 +71,8 @@ class GeneratorEvaluation:
         _, scores = solver.eval()
         _, height, width = generator.image_shape
         origin = f"{weights.describe(cfg.EVAL.pretrained_gen_model_path, 'generator')}, {height} x {width} pixels"
-        evaluation.report(scores, cfg.output_dir, latent_seed=cfg.seed, generator=origin)
+        path = os.path.join(cfg.output_dir, "scores.json")
+        evaluation.report(scores, path, latent_seed=cfg.seed, generator=origin)
 
         def generate(inputs: dict[str, np.ndarray]) -> np.ndarray:
             return generator.to_images(solver.generate(inputs, cfg.EVAL.batch_size))

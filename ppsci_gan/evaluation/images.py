@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
@@ -168,15 +167,15 @@ class ImageEvaluation:
             raise InputError(f"TRAIN.best_score={name} is not among the scores while training: {', '.join(known)}.")
         return Score(name, scoring.higher_is_better(name))
 
-    def report(self, groups: dict[str, dict[str, float]], folder: str, **common: Any) -> None:
-        """Log every score with its protocol, and write the same to ``scores.json``.
+    def report(self, groups: dict[str, dict[str, float]], path: str, **common: Any) -> None:
+        """Log every score with its protocol, and write the same as JSON.
 
         Args:
             groups: The scores, by scorer and key, as the second value of ``Solver.eval``.
-            folder: Where to write.
+            path: The file.
             **common: What all scores share, such as the generator's weights.
         """
-        report(groups, self.protocols(groups, **common), os.path.join(folder, "scores.json"))
+        report(groups, self.protocols(groups, **common), path)
 
     def protocols(self, groups: dict[str, dict[str, float]], **common: Any) -> dict[str, dict[str, Any]]:
         """Return the protocol of every score, by its name.

@@ -42,19 +42,23 @@ def draw_all(
     """
     place = Path(folder)
     samples = generate(chosen)
-    save_grid(samples, place / "samples.png")
+    plots.save_enlarged_grid(samples, str(place / "samples.png"))
     plots.save_images(samples, str(place / "images"))
     way = latent.walk(generator, **WALK, seed=seed)
     frames = generate(way)
-    save_grid(frames, place / "walk.png", columns=WALK["steps"])
+    plots.save_enlarged_grid(frames, str(place / "walk.png"), columns=WALK["steps"])
     plots.save_animation(plots.enlarge(frames, ANIMATED), str(place / "walk.gif"))
-    save_grid(generate(latent.sweep(generator, **SWEEP, seed=seed)), place / "sweep.png", columns=SWEEP["steps"])
+    plots.save_enlarged_grid(
+        generate(latent.sweep(generator, **SWEEP, seed=seed)), str(place / "sweep.png"), columns=SWEEP["steps"]
+    )
     if generator.label_num:
         draw_classes(generator, generate, place, way, seed)
     more = ""
     if real is not None:
         count = min(7, len(real.data))
-        save_grid(beside_nearest(samples[:8], real.data, count), place / "nearest.png", columns=1 + count)
+        plots.save_enlarged_grid(
+            beside_nearest(samples[:8], real.data, count), str(place / "nearest.png"), columns=1 + count
+        )
         more = "; each row of nearest.png begins with a sample, the nearest training images follow"
     logger.message(f"Pictures: {folder}{more}")
 
@@ -77,18 +81,7 @@ def draw_classes(
     """
     classes = generator.label_num
     rows = generate(latent.repeat_for_classes(generator, latent.sample_fixed(generator, ROWS, seed)))
-    save_grid(rows, folder / "classes.png", columns=classes)
+    plots.save_enlarged_grid(rows, str(folder / "classes.png"), columns=classes)
     frames = generate(latent.repeat_for_classes(generator, way))
     frames = frames.reshape([-1, classes, *frames.shape[1:]]).transpose(0, 2, 3, 1, 4)  # classes beside each other
     plots.save_animation(frames.reshape([*frames.shape[:3], -1]), str(folder / "classes.gif"))
-
-
-def save_grid(images: np.ndarray, path: str | Path, columns: int | None = None) -> None:
-    """Write a grid of images, small ones enlarged.
-
-    Args:
-        images: uint8 [N, C, H, W].
-        path: The PNG file.
-        columns: Images per row; by default the grid is as square as N allows.
-    """
-    plots.save_image_grid(plots.enlarge(images, plots.SMALLEST_SHOWN), str(path), columns)

@@ -90,27 +90,20 @@ def choose(
     if labels is not None and not (generator.label_num and set(labels) <= set(range(generator.label_num))):
         has = f"classes 0 to {generator.label_num - 1}" if generator.label_num else "no classes"
         raise InputError(f"labels={list(labels)}: this generator has {has}.")
-    if seeds is None:
-        inputs = sample_fixed(generator, num_samples, seed)
-        streams = [np.random.default_rng([seed, 1])]
-        parts = [inputs[generator.input_keys[0]]]
-    else:
-        of_seeds = [sample_fixed(generator, 1, one) for one in seeds]
-        streams = [np.random.default_rng([one, 1]) for one in seeds]
-        parts = [inputs[generator.input_keys[0]] for inputs in of_seeds]
-    if truncation is not None:
-        parts = [_truncate(noise, truncation, stream) for noise, stream in zip(parts, streams)]
-    values = [np.concatenate(parts)]
+    batches = [(num_samples, seed)] if seeds is None else [(1, one) for one in seeds]
+    values = [np.concatenate([_draw_noise(generator, *batch, truncation) for batch in batches])]
     if generator.label_num:
         given = np.arange(generator.label_num) if labels is None else np.array(labels)
         values.append(np.resize(given, len(values[0])).astype(np.int64))
     return dict(zip(generator.input_keys, values))
 
 
-def _truncate(noise: np.ndarray, truncation: float, stream: np.random.Generator) -> np.ndarray:
-    noise = noise.copy()
-    while (outside := np.abs(noise) > truncation).any():
-        noise[outside] = stream.standard_normal(outside.sum(), dtype=np.float32)
+def _draw_noise(generator: nn.Layer, num_samples: int, seed: int, truncation: float | None) -> np.ndarray:
+    noise = sample_fixed(generator, num_samples, seed)[generator.input_keys[0]]
+    if truncation is not None:
+        stream = np.random.default_rng([seed, 1])
+        while (outside := np.abs(noise) > truncation).any():
+            noise[outside] = stream.standard_normal(outside.sum(), dtype=np.float32)
     return noise
 
 
@@ -136,10 +129,7 @@ def sweep(generator: nn.Layer, dimensions: int, steps: int, seed: int, reach: fl
     noise = np.repeat(inputs[generator.input_keys[0]], dimensions * steps, axis=0)
     for number in range(dimensions):
         noise[number * steps : (number + 1) * steps, number] = np.linspace(-reach, reach, steps)
-    values = [
-        noise,
-        *(np.repeat(inputs[key], dimensions * steps) for key in generator.input_keys[1:2] if key in inputs),
-    ]
+    values = [noise, *(np.repeat(inputs[key], dimensions * steps) for key in generator.input_keys[1:])]
     return dict(zip(generator.input_keys, values))
 
 

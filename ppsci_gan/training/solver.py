@@ -380,7 +380,7 @@ class AdversarialSolver(ppsci.solver.Solver):
             self.draw(samples, path)
 
     def _draw_grid(self, samples: np.ndarray, path: str) -> None:
-        plots.save_image_grid(plots.enlarge(self.generator.to_images(samples), plots.SMALLEST_SHOWN), path)
+        plots.save_enlarged_grid(self.generator.to_images(samples), path)
 
     def log(self, terms: list[dict[str, list[Tensor]]], seconds: float) -> None:
         """Print the means over the last iterations' updates, and write them to the scalars' file and writers.

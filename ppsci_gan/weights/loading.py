@@ -106,7 +106,12 @@ def load(model: nn.Layer, path: str | None, key: str, part: str = "", may_differ
     """
     if path is None:
         return
-    arrays = read_renamed(model, path, part)
+    _load_arrays(model, read_renamed(model, path, part), path, key, may_differ)
+
+
+def _load_arrays(
+    model: nn.Layer, arrays: dict[str, np.ndarray], path: os.PathLike | str, key: str, may_differ: Sequence[str] = ()
+) -> None:
     changes = _changes(model, arrays)
     if changes and set(changes) <= set(may_differ):
         arrays = _adapt(model, arrays, changes)
@@ -139,13 +144,16 @@ def restore(path: os.PathLike | str, part: str, classes: Sequence[type[Player]],
         32
     """
     file = find(path)
-    recorded = Checkpoint.read(file).network(part) if file.suffix == ".safetensors" else None
+    checkpoint = Checkpoint.read(file) if file.suffix == ".safetensors" else None
+    arrays = read(path, part) if checkpoint is None else checkpoint.weights(part)
+    recorded = checkpoint and checkpoint.network(part)
     if recorded is not None:
         network = build(*recorded, classes, path)
     else:
-        network_class, shown = _recognise(read(path, part), classes)
+        network_class, shown = _recognise(arrays, classes)
         network = network_class(**{**settings, **shown})
-    load(network, path, "MODEL.gen_net" if part == "generator" else "MODEL.dis_net", part)
+    key = "MODEL.gen_net" if part == "generator" else "MODEL.dis_net"
+    _load_arrays(network, _rename(network, arrays), path, key)
     return network
 
 
@@ -203,10 +211,13 @@ def read_renamed(model: nn.Layer, path: str, part: str = "", raw: bool = False) 
         part: As for ``read``.
         raw: As for ``read``.
     """
-    arrays = read(path, part, raw)
-    if hasattr(model, "rename_published"):
-        arrays = {name: np.asarray(value) for name, value in model.rename_published(arrays).items()}
-    return arrays
+    return _rename(model, read(path, part, raw))
+
+
+def _rename(model: nn.Layer, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    if not hasattr(model, "rename_published"):
+        return arrays
+    return {name: np.asarray(value) for name, value in model.rename_published(arrays).items()}
 
 
 def fill(model: nn.Layer, arrays: dict[str, np.ndarray]) -> None:
