@@ -40,6 +40,7 @@ def score(
     real: str | None,
     held_out: str | None,
     inception: str | None,
+    protocol: str,
     classifier: str | None,
     scores: list[str],
     num_samples: int | None,
@@ -55,6 +56,7 @@ def score(
         real: Images to compare with, or None.
         held_out: Other real images that get the same scores, or None.
         inception: Weights, or None.
+        protocol: As for ``load_inception``.
         classifier: Weights, or None.
         scores: Names of families.
         num_samples: How many of the images to score, chosen at random; None takes all.
@@ -72,6 +74,7 @@ def score(
         images.read(held_out) if held_out else None,
         inception,
         classifier,
+        protocol,
     )
     evaluation.report(evaluation.score(generated), output, of=generated.name)
 
@@ -149,6 +152,12 @@ def parse() -> argparse.Namespace:
     families = list(scoring.FAMILIES)
     one.add_argument("--scores", nargs="+", choices=families, default=families, help="by default all", metavar="NAME")
     defaults = Protocol()
+    one.add_argument(
+        "--protocol",
+        choices=list(extractor.INCEPTIONS),
+        default="2015-12-05",
+        help="of --inception (default %(default)s)",
+    )
     one.add_argument("--splits", type=int, default=defaults.splits, help="of the score (default %(default)s)")
     one.add_argument("--subset-size", type=int, default=defaults.subset_size, help="of KID (default %(default)s)")
     one.add_argument("--seed", type=int, default=defaults.seed, help="default %(default)s")

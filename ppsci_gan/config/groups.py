@@ -19,6 +19,7 @@ from ppsci_gan.data.images import DATA_SETS
 from ppsci_gan.devices import device
 from ppsci_gan.devices.device import ENGINES
 from ppsci_gan.evaluation import scoring
+from ppsci_gan.features.extractor import INCEPTIONS
 from ppsci_gan.losses.adversarial import LOSSES
 from ppsci_gan.networks import layers
 
@@ -164,9 +165,15 @@ class ToyEvaluation(Evaluation):
 
 
 class ScoringNetwork(Strict):
-    """``EVAL.inception`` and ``EVAL.classifier``: networks that score images."""
+    """``EVAL.classifier``: a network that scores images."""
 
     weights: str | None
+
+
+class ScoringInception(ScoringNetwork):
+    """``EVAL.inception``: whose scores to compare with."""
+
+    protocol: Literal[tuple(INCEPTIONS)]
 
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy takes
@@ -187,7 +194,7 @@ class ImageEvaluation(Evaluation, Choice):
     scores: Families
     splits: PositiveInt
     subset_size: Annotated[int, Field(ge=2)]
-    inception: ScoringNetwork
+    inception: ScoringInception
     classifier: ScoringNetwork
 
 

@@ -185,7 +185,11 @@ NETWORK_FAMILIES = {
         least=lambda p: (p.splits, "splits"),
         needs_real=False,
         describe=lambda p, number: {"splits": p.splits, "seed": p.seed},
-        titles={"inception.score": "Inception Score", "classifier.score": "classifier score"},
+        titles={
+            "inception.score": "Inception Score",
+            "classifier.score": "classifier score",
+            "paddle_inception.score": "Inception Score of PaddleScience",
+        },
     ),
     "frechet_distance": Family(
         {"frechet_distance": False},

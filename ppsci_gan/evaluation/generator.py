@@ -88,6 +88,7 @@ class GeneratorEvaluation:
             _in_memory(self.real and self.open_held_out()),
             self.cfg.EVAL.inception.weights,
             self.cfg.EVAL.classifier.weights,
+            self.cfg.EVAL.inception.protocol,
         )
 
     def _validator(self, evaluation: ImageEvaluation) -> dict[str, Any]:

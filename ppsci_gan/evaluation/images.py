@@ -21,7 +21,6 @@ from ppsci_gan.evaluation.scoring import PixelScorer
 from ppsci_gan.evaluation.scoring import Protocol
 from ppsci_gan.evaluation.scoring import Scorer
 from ppsci_gan.features import extractor
-from ppsci_gan.features import inception
 from ppsci_gan.networks import latent
 from ppsci_gan.networks.base import ImageGenerator
 from ppsci_gan.training.solver import Score
@@ -42,6 +41,7 @@ class ImageEvaluation:
         held_out: Other real images. As many as are scored, if there are, get the same scores.
         inception_weights: File or URL; None leaves out Inception's scores.
         classifier_weights: File or URL; None leaves out the classifier's.
+        inception_protocol: As for ``load_inception``.
 
     Raises:
         InputError: Unknown names, too few images for them, or files that hold something else.
@@ -56,6 +56,7 @@ class ImageEvaluation:
         held_out: Images | None = None,
         inception_weights: str | None = None,
         classifier_weights: str | None = None,
+        inception_protocol: str = "2015-12-05",
     ):
         self.num_samples = num_samples
         self.held_out = held_out
@@ -68,11 +69,13 @@ class ImageEvaluation:
             logger.message(f"Without real images (DATA.data_path, or --real) there is no {', '.join(left_out)}.")
         scorers: list[Scorer] = []
         if inception_weights is not None:
-            scorers.append(NetworkScorer(extractor.load_inception(inception_weights), families, protocol, real))
+            network = extractor.load_inception(inception_weights, inception_protocol)
+            scorers.append(NetworkScorer(network, families, protocol, real))
         elif set(families) & set(scoring.NETWORK_FAMILIES):
             logger.message(
                 "No weights of Inception are given (EVAL.inception.weights, or --inception), so there is no Inception "
-                f"Score, FID or KID as in the literature. {inception.SOURCE}"
+                f"Score, FID or KID as {extractor.INCEPTIONS[inception_protocol].WHOSE}. "
+                f"{extractor.INCEPTIONS[inception_protocol].SOURCE}"
             )
         if classifier_weights is not None:
             scorers.append(NetworkScorer(extractor.load_classifier(classifier_weights), families, protocol, real))

@@ -17,6 +17,7 @@ from ppsci_gan import weights
 from ppsci_gan.devices import ranks
 from ppsci_gan.errors import InputError
 from ppsci_gan.features import inception
+from ppsci_gan.features import paddle_inception
 from ppsci_gan.features.classifier import Classifier
 from ppsci_gan.files import atomic
 from ppsci_gan.files import cache_folder
@@ -149,21 +150,26 @@ class Extractor:
             )
 
 
-def load_inception(path: str) -> Extractor:
-    """Return Inception of 2015-12-05, the network behind published scores.
+INCEPTIONS = {"2015-12-05": inception, "paddlescience": paddle_inception}
 
-    The protocol says whether the weights are the published ones; others log a warning.
+
+def load_inception(path: str, protocol: str = "2015-12-05") -> Extractor:
+    """Return the network behind published scores.
+
+    What is stamped on a score says whether the weights are the published ones; others log a warning.
 
     Args:
-        path: Path or URL of the weights, ``.pth`` or ``.safetensors``; see ``ppsci_gan.features.inception``.
+        path: Path or URL of the weights, in the form that the protocol's module takes.
+        protocol: ``2015-12-05``, the literature's (``ppsci_gan.features.inception``), or ``paddlescience``
+            (``ppsci_gan.features.paddle_inception``). Their scores do not compare.
 
     Raises:
         InputError: The file is missing or holds another network's weights.
     """
-    network = inception.load(path)
-    version = "2015-12-05, published" if network.published else NOT_PUBLISHED
-    protocol = {"version": version, "resize": f"{inception.INPUT_SIZE}, bilinear as TensorFlow 1"}
-    return Extractor("inception", network, protocol, batch_size=32)
+    module = INCEPTIONS[protocol]
+    network = module.load(path)
+    version = f"{module.VERSION}, published" if network.published else NOT_PUBLISHED
+    return Extractor(module.NAME, network, {"version": version, "resize": module.RESIZE}, batch_size=32)
 
 
 def load_classifier(path: str) -> Extractor:

@@ -31,7 +31,11 @@ SOURCE = f"""Its weights are published at either of these addresses, SHA-256 {SH
   {PUBLISHED[0]}
   {PUBLISHED[1]}
 Give the address, to have the file downloaded and checked, or a file that you have."""
+WHOSE = "in the literature"
+NAME = "inception"  # prefix of the scores
+VERSION = "2015-12-05"
 INPUT_SIZE = 299
+RESIZE = f"{INPUT_SIZE}, bilinear as TensorFlow 1"
 FEATURE_DIM, NUM_CLASSES = 2048, 1008
 
 

@@ -24,8 +24,8 @@ def find(path: os.PathLike | str) -> Path:
 
     Args:
         path: A path, of which the suffix ``.pdparams`` or ``.safetensors`` may be left out; or a URL, which is
-            downloaded once, into a cache, and checked if it ends in ``#sha256=<hex>``; or ``pretrained:`` and the name
-            of a file in the repository's ``pretrained`` folder, without its suffix.
+            downloaded once, into a cache, and checked if it ends in ``#sha256=<hex>`` or ``#md5=<hex>``; or
+            ``pretrained:`` and the name of a file in the repository's ``pretrained`` folder, without its suffix.
 
     Raises:
         InputError: There is none.
@@ -73,7 +73,8 @@ def _download(url: str) -> Path:
         raise InputError(f"{url}: not a URL ({error}); write it as https://host/path/of/file.") from error
     # The address in the name keeps files of the same name from different places apart.
     folder = cache_folder("weights") / hashlib.sha256(address.encode()).hexdigest()[:12]
-    checksum = f"sha256:{fragment.removeprefix('sha256=')}" if fragment else None
+    algorithm, _, digest = fragment.rpartition("=")
+    checksum = f"{algorithm or 'sha256'}:{digest}" if fragment else None
     source = pooch.create(folder, base_url="", registry={name: checksum}, urls={name: address}, retry_if_failed=2)
     # Not compressed on the way, so that the announced length, by which the bar goes, is the file's.
     plain = {"Accept-Encoding": "identity"}

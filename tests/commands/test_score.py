@@ -19,6 +19,7 @@ DEFAULTS = {
     "real": None,
     "held_out": None,
     "inception": None,
+    "protocol": "2015-12-05",
     "classifier": CLASSIFIER,
     "scores": ["score", "frechet_distance", "kernel_distance", "precision_recall", "ms_ssim", "sliced_wasserstein"],
     "num_samples": None,
