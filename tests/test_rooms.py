@@ -1,4 +1,4 @@
-"""Imports run one way between the rooms of ppsci_gan, and few modules know the configuration."""
+"""Imports run one way between the rooms of ppsci_gan and its modules, and few know the configuration."""
 
 import ast
 import re
@@ -55,8 +55,13 @@ def join_rooms(imports: list[tuple[str, str]]) -> dict[str, set[str]]:
     return rooms
 
 
+def join_modules(imports: list[tuple[str, str]]) -> dict[str, set[str]]:
+    """The modules that each module imports."""
+    return {source: {target for other, target in imports if other == source} for source, _ in imports}
+
+
 def find_circle(rooms: dict[str, set[str]]) -> list[str]:
-    """A way along the imports that ends where it began; empty if there is none."""
+    """A way along the imports, of rooms or of modules, that ends where it began; empty if there is none."""
     done: set[str] = set()
 
     def search(way: list[str]) -> list[str]:
@@ -94,6 +99,12 @@ def imports(modules):
 def test_imports_between_rooms_make_no_circle(imports):
     circle = find_circle(join_rooms(imports))
     assert not circle, f"rooms import each other:\n{describe(circle, imports)}"
+
+
+def test_imports_between_modules_make_no_circle(imports):
+    """Nor within a room. A package's own module, ``__init__``, counts as one that nothing in the package imports."""
+    circle = find_circle(join_modules(imports))
+    assert not circle, " -> ".join(circle)
 
 
 def test_nobody_imports_commands(imports):
@@ -170,6 +181,12 @@ def test_one_way_is_no_circle(tmp_path):
     imports = package(tmp_path, a__x="from house.a import y", a__y="from house.a import x\nfrom house import b", b="")
     assert join_rooms(imports) == {"a": {"b"}}
     assert find_circle(join_rooms(imports)) == []
+    assert find_circle(join_modules(imports)) == ["a.x", "a.y", "a.x"]
+
+
+def test_a_module_that_imports_from_its_own_package_makes_a_circle(tmp_path):
+    imports = package(tmp_path, a="from house.a.x import f", a__x="from house.a import f")
+    assert find_circle(join_modules(imports)) == ["a", "a.x", "a"]
 
 
 @pytest.mark.parametrize(
