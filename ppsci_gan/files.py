@@ -9,7 +9,9 @@ from pathlib import Path
 
 import platformdirs
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+PACKAGE = Path(__file__).resolve().parent
+# The folder of conf/, examples/ and pretrained/: a clone's root; where a wheel is installed, they are in the package.
+REPOSITORY = PACKAGE if (PACKAGE / "conf").is_dir() else PACKAGE.parent
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from ppsci_gan.evaluation import scoring
 from ppsci_gan.features.extractor import INCEPTIONS
 from ppsci_gan.losses.adversarial import LOSSES
 from ppsci_gan.networks import layers
+from ppsci_gan.networks.latent import LEAST_TRUNCATION
 
 
 def _check_device(name: str) -> str:
@@ -184,7 +185,7 @@ class Choice(Strict):
 
     labels: Annotated[list[NonNegativeInt], Field(min_length=1)] | None
     seeds: Annotated[list[Seed], Field(min_length=1)] | None
-    truncation: Annotated[float, Field(ge=0.05)] | None  # drawing again takes long where hardly any number is accepted
+    truncation: Annotated[float, Field(ge=LEAST_TRUNCATION)] | None
 
 
 class ImageEvaluation(Evaluation, Choice):

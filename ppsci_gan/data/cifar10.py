@@ -18,9 +18,11 @@ from ppsci_gan.errors import InputError
 BATCHES = {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]}
 FOLDER = "cifar-10-batches-py"
 MD5 = "c58f30108f718f92721af3b95e74349a"
+ARCHIVE = "cifar-10-python.tar.gz"
+ADDRESS = "https://dataset.bj.bcebos.com/cifar/"  # Paddle's copy
 SOURCE = (
-    f"Give cifar-10-python.tar.gz (https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz, md5 {MD5}) "
-    f"or the folder {FOLDER} that it holds."
+    f"Give auto, to have it fetched, {ARCHIVE} ({ADDRESS}{ARCHIVE} or https://www.cs.toronto.edu/~kriz/{ARCHIVE}, md5 "
+    f"{MD5}) or the folder {FOLDER} that it holds."
 )
 
 
