@@ -27,7 +27,7 @@ def main(program: str = "python -m ppsci_gan.commands.data", arguments: Sequence
         one.add_argument("folder", nargs="?", help=f"by default {public.cache(name)}, where every project finds it")
     for name, known in by_hand.COLLECTIONS.items():
         one = names.add_parser(name, help=f"say where {known.title} is, check it and prepare it")
-        one.add_argument("folder", help="what you have downloaded lies there; <FOLDER>/prepared is made")
+        one.add_argument("folder", help="what you have downloaded lies there; <FOLDER>/prepared_<SIZE> is made")
         one.add_argument("--size", default=known.size, help="edge in pixels (default: %(default)s)")
         one.add_argument("--number", type=int, help="take so many pictures, by default all")
     given = vars(parser.parse_args(arguments))

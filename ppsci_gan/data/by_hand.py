@@ -11,7 +11,7 @@ from ppsci_gan.data import files
 from ppsci_gan.data import prepare
 from ppsci_gan.errors import InputError
 
-PREPARED = "prepared"  # the folder that is made, beside what was downloaded
+PREPARED = "prepared_{}"  # the folder that is made, beside what was downloaded, by its size
 
 
 class Collection(NamedTuple):
@@ -19,7 +19,7 @@ class Collection(NamedTuple):
 
     Attributes:
         title: What it is called.
-        advice: Where it is, and what belongs into the folder.
+        advice: Where it is, and what belongs into the folder ``{place}``.
         names: Of the file or folder that is looked for, the first that is there; ``*`` stands for any.
         crop: As for ``prepare``.
         size: As for ``prepare``, by default.
@@ -40,7 +40,7 @@ COLLECTIONS = {
     "celeba": Collection(
         "CelebA",
         "Download img_align_celeba.zip (Align&Cropped Images, 202,599 pictures, 1.4 GB, md5 "
-        "00d2c5bc6d35e252742224ab0c1e8fcb) from https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
+        "00d2c5bc6d35e252742224ab0c1e8fcb) from https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html to {place}.",
         ("img_align_celeba.zip", "img_align_celeba", "celeba/img_align_celeba"),
         crop="celeba",
         size="128",
@@ -49,7 +49,8 @@ COLLECTIONS = {
     ),
     "lsun": Collection(
         "LSUN",
-        "Download a category, such as bedroom_train_lmdb.zip, from https://www.yf.io/p/lsun, and unpack it",
+        "Download a category, such as bedroom_train_lmdb.zip, from https://www.yf.io/p/lsun, and unpack it to {place}, "
+        "where its folder with data.mdb then is.",
         ("data.mdb", "*_train_lmdb/data.mdb", "*_lmdb/data.mdb"),
         crop="centre",
         size="64",
@@ -60,7 +61,7 @@ COLLECTIONS = {
 def prepare_collection(
     name: str, folder: str | os.PathLike, size: str | None = None, number: int | None = None
 ) -> Path:
-    """Check what was downloaded, and prepare it for training in ``<folder>/prepared``.
+    """Check what was downloaded, and prepare it for training in ``<folder>/prepared_<size>``.
 
     Args:
         name: ``celeba`` or ``lsun``.
@@ -84,11 +85,12 @@ def prepare_collection(
     known, place = COLLECTIONS[name], Path(folder).expanduser()
     found = next((path for pattern in known.names for path in sorted(place.glob(pattern))), None)
     if found is None:
-        raise InputError(f"{folder}: {known.title} is not there. {known.advice}, to {place / known.names[0]}.")
+        raise InputError(f"{folder}: {known.title} is not there. {known.advice.format(place=place)}")
     if known.md5 and found.is_file():
         files.compare_md5(found, known.md5)
     source = found.parent if found.name == prepare.DATABASE else found
     count = prepare.count_pictures(str(source))
     if known.number and count != known.number:
         logging.getLogger("ppsci").warning(f"{found}: {count} pictures, where {known.title} has {known.number}.")
-    return prepare.prepare(str(source), str(place / PREPARED), size or known.size, known.crop, number=number)
+    size = size or known.size
+    return prepare.prepare(str(source), str(place / PREPARED.format(size)), size, known.crop, number=number)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import logging
 import os
 from pathlib import Path
 from typing import NamedTuple
 
 from ppsci_gan.data import cifar10
+from ppsci_gan.data import files
 from ppsci_gan.data import mnist
 from ppsci_gan.errors import InputError
 from ppsci_gan.files import REPOSITORY
@@ -75,11 +74,12 @@ def find(name: str) -> Path | None:
         name: ``mnist`` or ``cifar10``.
 
     Returns:
-        What its reader takes, in Paddle's cache, in ``data/`` or in ``data/<name>``.
+        What its reader takes, in Paddle's cache, in ``data/`` or in ``data/<name>``: the reader warns of other files than
+        the published ones, which may be meant.
     """
     source = SOURCES[name]
     for folder in (cache(name), *(root / "data" / below for root in (Path(), REPOSITORY) for below in ("", name))):
-        if all(_is(folder / file, md5) for file, md5 in source.files.items()):
+        if all((folder / file).is_file() for file in source.files):
             return source.in_folder(folder)
     return None
 
@@ -163,17 +163,4 @@ def _ask(url: str) -> None:
 
 def _is(file: Path, md5: str) -> bool:
     """Whether a file is there and the published one."""
-    if not file.is_file():
-        return False
-    state = file.stat()
-    return _digest(file.resolve(), state.st_size, state.st_mtime_ns) == md5
-
-
-@functools.cache
-def _digest(file: Path, size: int, changed: int) -> str:
-    """Return the md5 of a file, computed once while it does not change."""
-    with file.open("rb") as stream:
-        found = hashlib.md5(usedforsecurity=False)
-        while chunk := stream.read(1 << 20):
-            found.update(chunk)
-    return found.hexdigest()
+    return file.is_file() and files.digest_md5(file) == md5
