@@ -13,18 +13,17 @@ from contextlib import contextmanager
 from typing import Any
 
 import paddle
-from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from hydra.errors import MissingConfigException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
-from omegaconf import OmegaConf
 from omegaconf import read_write
 from omegaconf.errors import OmegaConfBaseException
 from ppsci.utils import logger
 from ppsci.utils import misc
 
 from ppsci_gan import config as schema
+from ppsci_gan import sweeps
 from ppsci_gan.devices import device
 from ppsci_gan.devices import memory
 from ppsci_gan.devices import ranks
@@ -49,8 +48,12 @@ class InitCallback(Callback):
         _finish_or_exit(_check, config)
         _finish_or_exit(_share_folder, config)
 
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Check all jobs before the first starts, and give each a folder of its own."""
+        _finish_or_exit(sweeps.prepare, config)
+
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check, as a multi-run has no ``on_run_start``, and set up what every script needs before its ``main``."""
+        """Check, as a sweep has no ``on_run_start``, and set up what every script needs before its ``main``."""
         _finish_or_exit(_check, config)
         _finish_or_exit(self._check_own_folder, config)
         _finish_or_exit(_set_up, config)
@@ -58,8 +61,8 @@ class InitCallback(Callback):
     def _check_own_folder(self, config: DictConfig) -> None:
         if config.output_dir in self.used_folders:
             raise InputError(
-                f"output_dir={config.output_dir}: another job of this multi-run writes there. Let it differ from "
-                "job to job, such as output_dir='runs/${seed}'."
+                f"output_dir={config.output_dir}: another job of this sweep writes there. Let it differ from job to job, "
+                "such as output_dir='runs/${seed}'."
             )
         self.used_folders.add(config.output_dir)
 
@@ -119,8 +122,7 @@ def run(cfg: DictConfig, train: Callable, evaluate: Callable, export: Callable, 
         inference: For ``mode=infer``.
 
     Examples:
-        >>> from omegaconf import OmegaConf
-        >>> from ppsci_gan import cli
+        >>>         >>> from ppsci_gan import cli
         >>> cli.run(OmegaConf.create({"mode": "eval"}), *(lambda cfg, n=n: print(n) for n in "abcd"))
         b
     """
@@ -170,9 +172,7 @@ def _finish_or_exit(step: Callable, config: DictConfig) -> None:
 
 
 def _check(config: DictConfig) -> None:
-    _check_preset(OmegaConf.select(config, "hydra.runtime.choices") or {})  # a composed configuration has none
-    schema.check(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]))
-    device.select(config.device)
+    sweeps.check_values(config)
     try:
         os.makedirs(config.output_dir, exist_ok=True)
         tempfile.TemporaryFile(dir=config.output_dir).close()
@@ -180,16 +180,6 @@ def _check(config: DictConfig) -> None:
         raise InputError(
             f"output_dir={config.output_dir}: nothing can be written there ({error.strerror}). Choose another folder."
         ) from error
-
-
-def _check_preset(choices: DictConfig) -> None:
-    """Refuse a preset that this experiment does not have, for which Hydra finds no file and changes nothing."""
-    for group, choice in choices.items():
-        if group.startswith("preset/") and choice != "none":
-            presets = GlobalHydra.instance().config_loader().get_group_options(group)
-            if choice not in presets:
-                experiment = group.removeprefix("preset/")
-                raise InputError(f"preset={choice}: {experiment} has no such preset, but {', '.join(presets)}.")
 
 
 def _share_folder(config: DictConfig) -> None:

@@ -31,8 +31,8 @@ def require_paddle() -> None:
     both = [name for name in BUILDS if _is_installed(name)]
     if len(both) > 1:
         raise InputError(
-            f"{' and '.join(both)} are both installed, and the one has overwritten files of the other. Run pip uninstall "
-            f"-y {' '.join(both)}. {REMEDY}"
+            f"{' and '.join(both)} are both installed, and the one has overwritten files of the other. Run "
+            f"pip uninstall -y {' '.join(both)}. {REMEDY}"
         )
 
 

@@ -74,8 +74,8 @@ def find(name: str) -> Path | None:
         name: ``mnist`` or ``cifar10``.
 
     Returns:
-        What its reader takes, in Paddle's cache, in ``data/`` or in ``data/<name>``: the reader warns of other files than
-        the published ones, which may be meant.
+        What its reader takes, in Paddle's cache, in ``data/`` or in ``data/<name>``. The reader warns of other files
+        than the published ones, which may be meant.
     """
     source = SOURCES[name]
     for folder in (cache(name), *(root / "data" / below for root in (Path(), REPOSITORY) for below in ("", name))):
@@ -145,9 +145,7 @@ def explain_missing(name: str) -> str:
         >>> public.explain_missing("mnist")
         'MNIST is not on this machine (.../mnist, data/): ppsci-gan data mnist fetches it.'
     """
-    return (
-        f"{SOURCES[name].title} is not on this machine ({cache(name)}, data/): ppsci-gan data {name} fetches it."
-    )
+    return f"{SOURCES[name].title} is not on this machine ({cache(name)}, data/): ppsci-gan data {name} fetches it."
 
 
 def _ask(url: str) -> None:

@@ -69,7 +69,9 @@ def _draw_inputs(
     is_latent = len(floats) == 1 and len(floats[0].shape) > 1 and all(isinstance(d, int) for d in floats[0].shape[1:])
     if not is_latent or len(integers) > 1 or len(floats) + len(integers) != len(given):
         listed = ", ".join(f"{one.name} {one.type[7:-1]} {one.shape}" for one in given.values())
-        raise InputError(f"{path}: takes {listed}; a generator takes a latent [N, D] and, if it has classes, labels [N].")
+        raise InputError(
+            f"{path}: takes {listed}; a generator takes a latent [N, D] and, if it has classes, labels [N]."
+        )
     kind = {"tensor(float16)": np.float16, "tensor(double)": np.float64}.get(floats[0].type, np.float32)
     noise = np.random.default_rng(seed).standard_normal((number, *floats[0].shape[1:]), dtype=np.float32)
     inputs, labels = {floats[0].name: noise.astype(kind)}, None

@@ -268,7 +268,8 @@ class PixelScorer(_Scorer):
             names.remove("sliced_wasserstein")
             shapes = [list(of.data[:1].shape[1:]) for of in (images, self.real)]
             logger.message(f"sliced_wasserstein is left out: the images are {shapes[0]}, the real ones {shapes[1]}.")
-        if "ms_ssim" in names and images.labels is not None and np.unique(images.labels, return_counts=True)[1].min() < 2:
+        _, counts = np.unique([] if images.labels is None else images.labels, return_counts=True)
+        if "ms_ssim" in names and counts.size and counts.min() < 2:
             names.remove("ms_ssim")
             logger.message("ms_ssim is left out: it needs two images of each class. Score more images.")
         return self._compute(Scored(self.protocol, images, self.real), names)

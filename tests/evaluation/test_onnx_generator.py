@@ -97,7 +97,7 @@ def test_classes_come_in_turn(generator, classes, metadata):
     [
         (None, [LATENT], "damaged, or no ONNX file .protobuf parsing failed"),
         (grey(1.0), [LATENT, LABELS], "how many classes there are: add --classes N"),
-        (grey(1.0), [LATENT, LATENT], "a generator takes a latent"),
+        (grey(1.0), [LATENT, SimpleNamespace(**{**vars(LATENT), "name": "w"})], "a generator takes a latent"),
         (grey(1.0), [SimpleNamespace(name="x", type="tensor(float)", shape=["N", 3, "H", "W"])], "takes x float"),
         (grey(np.nan), [LATENT], "gives values from nan"),
         (grey(-40.0), [LATENT], "gives values from -40 to"),
@@ -107,8 +107,7 @@ def test_classes_come_in_turn(generator, classes, metadata):
     ],
 )
 def test_what_is_no_generator(generator, compute, inputs, message):
-    same = {one.name: one for one in inputs}
-    path, _ = generator(compute, inputs if len(same) == len(inputs) else [LATENT, SimpleNamespace(**{**vars(LATENT), "name": "w"})])
+    path, _ = generator(compute, inputs)
     with pytest.raises(InputError, match=message):
         onnx_generator.sample(path, 3, 0)
 
