@@ -61,8 +61,8 @@ class InitCallback(Callback):
     def _check_own_folder(self, config: DictConfig) -> None:
         if config.output_dir in self.used_folders:
             raise InputError(
-                f"output_dir={config.output_dir}: another job of this sweep writes there. Let it differ from job to job, "
-                "such as output_dir='runs/${seed}'."
+                f"output_dir={config.output_dir}: another job of this sweep writes there. Let it differ from job "
+                "to job, such as output_dir='runs/${seed}'."
             )
         self.used_folders.add(config.output_dir)
 

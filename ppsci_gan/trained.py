@@ -170,7 +170,8 @@ def load(name: str | os.PathLike, classes: Sequence[type[base.Generator]] = GENE
         if says:
             raise
         raise InputError(
-            f"{path}: does not say which network it is of, and fits none of this suite's generators. Give a checkpoint "
-            f"or published weights of this suite, or build the network and load it with ppsci_gan.weights.load.\n{error}"
+            f"{path}: does not say which network it is of, and fits none of this suite's generators. Give a "
+            "checkpoint or published weights of this suite, or build the network and load it with "
+            f"ppsci_gan.weights.load.\n{error}"
         ) from error
     return TrainedGenerator(network, path.removeprefix("pretrained:"))

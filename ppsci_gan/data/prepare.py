@@ -360,8 +360,8 @@ def _check(folder: Path, wanted: dict[str, Any]) -> None:
     differing = [key for key, value in wanted.items() if found[key] != value]
     if differing:
         raise InputError(
-            f"{folder}: prepared from other pictures or with other settings ({', '.join(differing)}). Name a new one, or "
-            "remove it."
+            f"{folder}: prepared from other pictures or with other settings ({', '.join(differing)}). Name a new one, "
+            "or remove it."
         )
     for level, checksum in zip(found["levels"], found["crc32"]):
         file = folder / pyramid.level_file(level)
