@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ def sample(path: str | os.PathLike, number: int, seed: int, classes: int | None 
     Args:
         path: An ``.onnx`` file. Its input is a latent, floats [N, D] or [N, D, 1, 1], and, of a conditional generator,
             integer labels [N]; its first output images [N, C, H, W], [N, H, W, C] or flat ones, bytes or floats from
-            -1 to 1, 0 to 1 or 0 to 255.
+            -1 to 1, 0 to 1 or 0 to 255. Metadata as ``mode=export`` writes it says more: ``label_num``, ``image_shape``
+            and ``black``.
         number: How many.
         seed: Of the latents.
         classes: How many classes there are; None takes what the file says of itself.
@@ -47,7 +49,8 @@ def sample(path: str | os.PathLike, number: int, seed: int, classes: int | None 
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime's own, which share no base class
         raise InputError(f"{path}: damaged, or no ONNX file ({str(error).splitlines()[0][:200]}).") from error
-    inputs, batch, labels = _draw_inputs(session, path, number, seed, classes)
+    said = _read_metadata(session)
+    inputs, batch, labels = _draw_inputs(session, path, number, seed, classes or said.get("label_num"))
     parts = []
     for start in tqdm(range(0, number, batch), "drawing", unit="batch", leave=False, delay=2):
         rows = np.arange(start, start + batch) % number  # a file of a fixed batch takes no smaller last one
@@ -56,7 +59,20 @@ def sample(path: str | os.PathLike, number: int, seed: int, classes: int | None 
         except Exception as error:
             raise InputError(f"{path}: cannot be run ({str(error).splitlines()[0][:200]}).") from error
         parts.append(output[: number - start])
-    return Images(f"{number} of {path}", _to_images(np.concatenate(parts), path), labels)
+    return Images(f"{number} of {path}", _to_images(np.concatenate(parts), path, said), labels)
+
+
+def _read_metadata(session: Any) -> dict[str, Any]:
+    """Return what the file says of itself that is of use here; others' metadata may be anything."""
+    found = {}
+    for name, kind in (("label_num", int), ("image_shape", list), ("black", float)):
+        try:
+            value = json.loads(session.get_modelmeta().custom_metadata_map.get(name, ""))
+        except ValueError:
+            continue
+        if type(value) is kind:
+            found[name] = value
+    return found
 
 
 def _draw_inputs(
@@ -76,30 +92,36 @@ def _draw_inputs(
     noise = np.random.default_rng(seed).standard_normal((number, *floats[0].shape[1:]), dtype=np.float32)
     inputs, labels = {floats[0].name: noise.astype(kind)}, None
     if integers:
-        known = classes or int(session.get_modelmeta().custom_metadata_map.get("classes") or 0)
-        if not known:
+        if not classes:
             raise InputError(f"{path}: takes labels and does not say how many classes there are: add --classes N.")
-        labels = np.arange(number, dtype=np.int64) % known
+        labels = np.arange(number, dtype=np.int64) % classes
         wide = labels.reshape([-1] + [1] * (len(integers[0].shape) - 1))
         inputs[integers[0].name] = wide.astype(np.int32 if integers[0].type == "tensor(int32)" else np.int64)
     fixed = floats[0].shape[0]
     return inputs, fixed if isinstance(fixed, int) and fixed > 0 else BATCH, labels
 
 
-def _to_images(output: np.ndarray, path: str | os.PathLike) -> np.ndarray:
+def _to_images(output: np.ndarray, path: str | os.PathLike, said: dict[str, Any]) -> np.ndarray:
     """Return what a generator gives as bytes [N, C, H, W]."""
     if output.ndim == 2:
-        output = output.reshape([len(output), *_square(output.shape[1], path)])
+        shape = said.get("image_shape", [])
+        shape = shape if np.prod(shape) == output.shape[1] else _square(output.shape[1], path)
+        output = output.reshape([len(output), *shape])
     if output.dtype != np.uint8:
-        low, high = _range(output, path)
+        low, high = _range(output, path, said.get("black"))
         output = to_uint8(output, low, high)
     return as_images(output, str(path))
 
 
-def _range(values: np.ndarray, path: str | os.PathLike) -> tuple[float, float]:
+def _range(values: np.ndarray, path: str | os.PathLike, black: float | None) -> tuple[float, float]:
     """Return the values of black and white, as they are usual: what lies a little beyond -1 and 1 is clipped."""
     least, most = float(values.min()), float(values.max())
-    low, high = (-1.0, 1.0) if least < -TOLERANCE else (0.0, 1.0 if most <= 1 + TOLERANCE else 255.0)
+    if black is not None:
+        low, high = black, 1.0
+    elif least < -TOLERANCE:
+        low, high = -1.0, 1.0
+    else:
+        low, high = 0.0, 1.0 if most <= 1 + TOLERANCE else 255.0
     beyond = np.mean((values < low - TOLERANCE) | (values > high + TOLERANCE))
     if not np.isfinite(least + most) or beyond > MOST_BEYOND:
         raise InputError(

@@ -65,6 +65,14 @@ def test_the_range_is_recognised(generator, compute, brightest):
     assert onnx_generator.sample(path, 3, 0).data.max() == brightest
 
 
+def test_the_file_s_own_words_count_more(generator):
+    words = {"black": "-1.0", "image_shape": "[3, 1, 4]", "label_num": "none", "author": "{"}
+    path, _ = generator(lambda z: np.zeros([len(z), 12], np.float32), [LATENT], words)
+    found = onnx_generator.sample(path, 2, 0).data
+    assert found.shape == (2, 3, 1, 4)
+    assert (found == 128).all()
+
+
 def test_bytes_are_taken_as_they_are_with_the_channels_last(generator):
     path, _ = generator(lambda z: np.full([len(z), 2, 5, 3], 7, np.uint8))
     found = onnx_generator.sample(path, 3, 0).data
@@ -84,7 +92,7 @@ def test_a_file_of_a_fixed_batch(generator):
     assert sizes == [3, 3, 3]
 
 
-@pytest.mark.parametrize(("classes", "metadata"), [(3, {}), (None, {"classes": "3"})])
+@pytest.mark.parametrize(("classes", "metadata"), [(3, {}), (None, {"label_num": "3"})])
 def test_classes_come_in_turn(generator, classes, metadata):
     path, _ = generator(lambda z, y: np.tile(y[:, :, None, None] / 3, [1, 1, 2, 2]), [LATENT, LABELS], metadata)
     found = onnx_generator.sample(path, 5, 0, classes)
