@@ -122,7 +122,8 @@ def run(cfg: DictConfig, train: Callable, evaluate: Callable, export: Callable, 
         inference: For ``mode=infer``.
 
     Examples:
-        >>>         >>> from ppsci_gan import cli
+        >>> from omegaconf import OmegaConf
+        >>> from ppsci_gan import cli
         >>> cli.run(OmegaConf.create({"mode": "eval"}), *(lambda cfg, n=n: print(n) for n in "abcd"))
         b
     """

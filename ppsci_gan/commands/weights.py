@@ -47,7 +47,7 @@ def describe(file: Path) -> str:
         >>> from ppsci_gan import weights
         >>> from ppsci_gan.commands.weights import describe
         >>> describe(weights.pretrained()["wgangp_mnist_quick"])
-        'WganGpMnistGenerator, iteration 3000'
+        'WganGpMnistGenerator, ..., iteration 3000'
     """
     with safetensors.safe_open(file, framework="numpy") as handle:
         state = json.loads((handle.metadata() or {}).get("state", "{}"))

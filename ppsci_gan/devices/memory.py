@@ -46,7 +46,7 @@ def _peak_of_process() -> int:
         import resource  # elsewhere than on Windows, which lacks it, psutil does not report the peak
     except ModuleNotFoundError:
         used = psutil.Process().memory_info()
-        return getattr(used, "peak_wset", used.rss)
+        return used.peak_wset if hasattr(used, "peak_wset") else used.rss
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # macOS counts in bytes, the others in KiB
 
