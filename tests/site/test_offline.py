@@ -11,6 +11,11 @@ pytestmark = pytest.mark.xdist_group("site")
 LOADING = {"src", "srcset", "data", "poster", "action", "xlink:href"}  # attributes that a browser follows by itself
 # What the theme's script would load for things that no page of ours has: a repository's stars, and Mermaid's diagrams.
 KNOWN_IN_SCRIPTS = {"api.github.com", "unpkg.com", "clipboardjs.com"}
+# Decodes every picture of a page, also those that are loaded late, and returns the addresses of those that fail.
+DECODE = """Promise.all([...document.images].map(one => {
+    one.loading = "eager";
+    return one.decode().then(() => null, () => one.src);
+})).then(found => found.filter(Boolean))"""
 
 
 class Loads(HTMLParser):
@@ -59,12 +64,22 @@ def test_scripts_name_no_other_server_but_the_themes(site):
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/zh/", "/examples/wgangp_toy/", "/zh/examples/wgangp_toy/", "/examples/dcgan/", "/how_it_works/", "/api/losses/"],
+    [
+        "/",
+        "/zh/",
+        "/examples/wgangp_toy/",
+        "/zh/examples/wgangp_toy/",
+        "/examples/dcgan/",
+        "/how_it_works/",
+        "/api/losses/",
+    ],
 )
 def test_a_page_in_the_browser(visit, path):
     page = visit(path)  # fails where the page asks another server, or its scripts fail
     page.wait_for_load_state("networkidle")
-    families = page.evaluate("document.fonts.ready.then(fonts => [...fonts].filter(f => f.status === 'loaded').map(f => f.family))")
+    families = page.evaluate(
+        "document.fonts.ready.then(fonts => [...fonts].filter(f => f.status === 'loaded').map(f => f.family))"
+    )
     assert any("Roboto" in family for family in families)
     assert page.locator(".katex-error").count() == 0
     formulas = page.locator(".arithmatex").count()
@@ -82,8 +97,5 @@ def test_every_page_fits_a_phone_and_a_laptop_and_has_its_pictures(visit, site):
         for width in (390, 1400):
             page.set_viewport_size({"width": width, "height": 900})
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path
-        missing = page.evaluate(
-            "Promise.all([...document.images].map(one => { one.loading = 'eager'; return one.decode().then(() => null, () => one.src); }))"
-            ".then(found => found.filter(Boolean))"
-        )
+        missing = page.evaluate(DECODE)
         assert missing == [], path

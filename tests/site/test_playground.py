@@ -237,7 +237,16 @@ def test_the_page_is_used_by_keyboard_alone(play):
     for _ in range(40):
         play.page.keyboard.press("Tab")
         reached.add(play.page.evaluate("document.activeElement.ariaLabel || document.activeElement.textContent"))
-    assert {"Save PNG", "New samples", "Sample 1", "Sample 16", "Undo changes", "Start here", "End here", "Play"} <= reached
+    assert {
+        "Save PNG",
+        "New samples",
+        "Sample 1",
+        "Sample 16",
+        "Undo changes",
+        "Start here",
+        "End here",
+        "Play",
+    } <= reached
     assert len([name for name in reached if name.startswith("Number ")]) == 1  # from there the arrow keys go on
 
 
@@ -251,7 +260,9 @@ def test_contours_take_the_colours_of_a_dark_page(visit):
     assert brightness[0] > 150 > 100 > brightness[1]
 
 
-@pytest.mark.parametrize(("path", "said"), [("/playground/", "has no WebAssembly"), ("/zh/playground/", "不支持 WebAssembly")])
+@pytest.mark.parametrize(
+    ("path", "said"), [("/playground/", "has no WebAssembly"), ("/zh/playground/", "不支持 WebAssembly")]
+)
 def test_without_webassembly_it_says_so(browser, address, path, said):
     page = browser.new_page()
     page.add_init_script("delete window.WebAssembly")

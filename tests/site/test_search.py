@@ -58,9 +58,13 @@ def search(browser, address):
         page.locator("[data-md-component=search-query]").click()
         page.keyboard.press("Control+A")
         page.keyboard.type(words, delay=20)
-        page.keyboard.press("End")  # the search listens to keys, of which text that is put in as by an input method has none
+        page.keyboard.press(
+            "End"
+        )  # the search listens to keys, of which text that is put in as by an input method has none
         page.wait_for_timeout(500)  # results follow the typing with a delay
-        page.wait_for_function("/\\d|没有|No matching/.test(document.querySelector('.md-search-result__meta').textContent)")
+        page.wait_for_function(
+            "/\\d|没有|No matching/.test(document.querySelector('.md-search-result__meta').textContent)"
+        )
         links = page.locator(".md-search-result__item > .md-search-result__link:first-child")
         found = [link.get_attribute("href") for link in links.all()[:FIRST]]
         return [one.partition("?")[0].removeprefix(address + start) for one in found]
