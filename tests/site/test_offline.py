@@ -96,6 +96,6 @@ def test_every_page_fits_a_phone_and_a_laptop_and_has_its_pictures(visit, site):
         page.goto(f"{start}/{'' if path == '.' else path + '/'}")
         for width in (390, 1400):
             page.set_viewport_size({"width": width, "height": 900})
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+            page.wait_for_function(f"document.documentElement.scrollWidth <= {width}", timeout=5000)
         missing = page.evaluate(DECODE)
         assert missing == [], path
