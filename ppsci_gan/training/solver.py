@@ -35,8 +35,7 @@ from ppsci_gan.devices import memory
 from ppsci_gan.devices import ranks
 from ppsci_gan.errors import InputError
 from ppsci_gan.errors import TrainingError
-from ppsci_gan.export import onnx_files
-from ppsci_gan.export.inference import save_description
+from ppsci_gan.export import writing
 from ppsci_gan.networks import latent
 from ppsci_gan.networks.base import Player
 from ppsci_gan.training import dry_run
@@ -146,8 +145,6 @@ class AdversarialSolver(ppsci.solver.Solver):
         super().__init__(Players(()), validator=validator, cfg=cfg)
         self.model = Players((generator, *others))
         ranks.synchronise_batch_norm(self.model)
-        # Already loaded by the script; ppsci's export only asks whether there was a file.
-        self.pretrained_model_path = cfg.INFER.pretrained_gen_model_path
         self.optimizer = ppsci.optimizer.OptimizerList(tuple(phase.optimizer for phase in phases))
         self.seed = cfg.seed
         self.sample_freq = cfg.TRAIN.sample_freq or 0
@@ -459,19 +456,17 @@ class AdversarialSolver(ppsci.solver.Solver):
         logger.scalar(values, self.global_step, self.vdl_writer, self.wandb_writer, self.tbd_writer)
 
     def export_generator(self) -> None:
-        """Export as ppsci does, with a description of the network; refuse an ONNX file that computes something else.
+        """Export the generator's inference files; see ``ppsci_gan.export.writing.write``.
 
-        ``INFER.export_path`` says where, ``INFER.with_onnx`` whether there is an ONNX file.
+        ``INFER.export_path`` says where, ``INFER.with_onnx`` and ``INFER.onnx_half`` whether there is an ONNX file.
 
         Raises:
-            TrainingError: The ONNX file is wrong.
+            InputError: ONNX is asked for, and the extra "export" is not installed.
+            TrainingError: A file does not compute what the network does.
         """
-        path, with_onnx = self.cfg.INFER.export_path, self.cfg.INFER.with_onnx
-        self.export([latent.input_spec(self.generator)], path, with_onnx)
-        save_description(self.generator, path)
-        if with_onnx:
-            self.generator.eval()
-            onnx_files.check(self.generator, f"{path}.onnx")
+        given = self.cfg.INFER
+        source = given.pretrained_gen_model_path
+        writing.write(self.generator, given.export_path, source, given.with_onnx, given.onnx_half)
 
     # --- checkpoints ---
 
