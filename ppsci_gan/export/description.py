@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
+import yaml
 
 import ppsci_gan
 from ppsci_gan import weights
@@ -67,7 +65,7 @@ def save(description: dict[str, Any], export_path: str) -> None:
         export_path: As ``INFER.export_path``, without suffix.
     """
     with atomic(f"{export_path}{DESCRIPTION}") as temporary:
-        OmegaConf.save(description, temporary)
+        temporary.write_text(yaml.safe_dump(description, sort_keys=False), encoding="utf-8")
 
 
 def restore(export_path: str, classes: Sequence[type[Player]]) -> Player:
@@ -84,9 +82,9 @@ def restore(export_path: str, classes: Sequence[type[Player]]) -> Player:
     if not path.is_file():
         raise InputError(f"{path}: no such file. {EXPORT_FIRST}")
     try:
-        content = OmegaConf.to_container(OmegaConf.load(path))
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
         name, settings, scale = content["class"], dict(content["settings"]), content.get("scale")
-    except (ValueError, KeyError, TypeError, AttributeError, YAMLError, OmegaConfBaseException) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
         raise InputError(f"{path}: damaged ({error!r}). {EXPORT_FIRST}") from error
     try:
         generator = weights.build(name, settings, classes, path)

@@ -202,6 +202,6 @@ def write_report(report: dict[str, Any], path: str) -> None:
         temporary.write_text(json.dumps(report, indent=2) + "\n")
     logger.message(
         f"{report['images']} images in batches of {report['batch_size']}: first batch {report['first_batch_ms']:.1f} "
-        f"ms, then {report['ms_per_batch']:.1f} ms a batch, {report['images_per_second']:.0f} images/s. Report: {path}\n"
-        f"{timing.describe(report['latency'])}"
+        f"ms, then {report['ms_per_batch']:.1f} ms a batch, {report['images_per_second']:.0f} images/s. "
+        f"Report: {path}\n{timing.describe(report['latency'])}"
     )

@@ -1,4 +1,4 @@
-"""ONNX files: from Paddle's inference files, without harm to the user's environment, and with what the converter misses.
+"""ONNX files from Paddle's inference files, without harm to the user's environment.
 
 paddle2onnx folds constants with Polygraphy by default, which installs what it lacks with pip, NumPy 2 among it. Here it
 only converts. It ends its process where it does not know an operator, so it runs in one of its own.
@@ -62,10 +62,10 @@ def convert(export_path: str, description: Mapping[str, Any], half: bool = False
         TrainingError: The converter has failed.
     """
     require()
-    import onnx  # an extra
-
     path = f"{export_path}.onnx"
     _run_converter(export_path, path)
+    import onnx  # an extra
+
     model = onnx.load(path)
     _set_slopes(model, export_path)
     _drop_unused(model)
@@ -88,8 +88,8 @@ def _run_converter(export_path: str, path: str) -> None:
         said = (done.stdout + done.stderr).strip().splitlines()
         errors = [line for line in said if "ERROR" in line] or said[-1:] or [f"exit code {done.returncode}"]
         raise TrainingError(
-            f"{path}: not written, paddle2onnx does not convert this generator ({'; '.join(errors)[:500]}). Paddle's own "
-            "inference files are good; mode=infer takes them."
+            f"{path}: not written, paddle2onnx does not convert this generator ({'; '.join(errors)[:500]}). Paddle's "
+            "own inference files are good; mode=infer takes them."
         )
 
 
