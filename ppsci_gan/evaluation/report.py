@@ -74,7 +74,7 @@ def describe(records: dict[str, dict[str, Any]]) -> str:
     r"""Return a table of scores, and below it, once, what of their protocol all of them share.
 
     Args:
-        records: ``value``, ``protocol`` and, where there are, ``std``, ``real`` and ``real_std``, by ``<metric>.<key>``.
+        records: By ``<metric>.<key>`` its ``value``, ``protocol`` and, where known, ``std``, ``real``, ``real_std``.
 
     Examples:
         >>> from ppsci_gan.evaluation.report import describe

@@ -58,7 +58,7 @@ def write(
         described = description.describe(generator, source)
         description.save(described, path)
         program = paddle.jit.load(path)
-        _check(generator, lambda inputs: _run_program(program, generator, inputs), f"{export_path}.json")
+        _check(generator, lambda inputs: _run_program(program, inputs), f"{export_path}.json")
         if with_onnx:
             try:
                 onnx_files.convert(path, described, half)
@@ -90,8 +90,8 @@ def _save_program(generator: Player, path: str) -> None:
         paddle.jit.enable_to_static(False)
 
 
-def _run_program(program: paddle.nn.Layer, generator: Player, inputs: dict[str, np.ndarray]) -> np.ndarray:
-    outputs = program(*(paddle.to_tensor(inputs[key]) for key in sorted(generator.input_keys)))
+def _run_program(program: paddle.nn.Layer, inputs: dict[str, np.ndarray]) -> np.ndarray:
+    outputs = program(*(paddle.to_tensor(inputs[key]) for key in sorted(inputs)))
     return (outputs[0] if isinstance(outputs, (list, tuple)) else outputs).numpy()
 
 
