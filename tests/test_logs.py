@@ -80,7 +80,7 @@ def test_a_command_ends_with_the_next_one(tmp_path):
     script = "examples/wgangp/wgangp_toy.py"
     command = [warm.python(), script, "preset=quick", "device=cpu", "seed=3", f"output_dir={tmp_path}"]
     command += ["TRAIN.epochs=1", "TRAIN.iters_per_epoch=2", "MODEL.gen_net.dim=8", "MODEL.dis_net.dim=8"]
-    command += ["TRAIN.batch_size=8", "DATA.num_samples=100", "TRAIN.num_eval_samples=50", "EVAL.num_samples=50"]
+    command += ["TRAIN.batch_size=8", "DATA.num_samples=100", "EVAL.num_samples=50"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "\033" not in done.stdout
