@@ -267,7 +267,8 @@ class AdversarialSolver(ppsci.solver.Solver):
         terms: dict[str, list[Tensor]] = {}
         for phase in self.phases:
             for update in range(phase.updates):
-                logs.at(f"iteration {self.global_step + 1} of {self.stages.iterations}: {phase.name} update {update + 1}")
+                place = f"iteration {self.global_step + 1} of {self.stages.iterations}"
+                logs.at(f"{place}: {phase.name} update {update + 1}")
                 losses = self.updates.update(phase, functools.partial(self._next_batch, phase))
                 for name, value in losses.items():
                     terms.setdefault(f"{phase.name}/{name}", []).append(value)
