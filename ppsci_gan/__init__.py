@@ -6,10 +6,18 @@ picture then does not load everything else.
 
 from __future__ import annotations
 
+import logging
+import os
 import typing
+import warnings
 
 if typing.TYPE_CHECKING:
     from ppsci_gan.trained import TrainedGenerator
+
+# Before they are imported: notices of Paddle and Matplotlib about themselves, on which nobody can act.
+os.environ.setdefault("GLOG_minloglevel", "2")
+warnings.filterwarnings("ignore", message="No ccache found")
+logging.getLogger("matplotlib").setLevel(logging.WARNING)
 
 __version__ = "0.1.0"
 

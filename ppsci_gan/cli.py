@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import functools
 import os
+import re
+import shlex
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import paddle
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.errors import MissingConfigException
 from hydra.experimental.callback import Callback
@@ -23,6 +28,7 @@ from ppsci.utils import logger
 from ppsci.utils import misc
 
 from ppsci_gan import config as schema
+from ppsci_gan import logs
 from ppsci_gan import sweeps
 from ppsci_gan.devices import device
 from ppsci_gan.devices import memory
@@ -82,6 +88,7 @@ def explain_errors(function: Callable) -> Callable:
 
     @functools.wraps(function)
     def command(*args, **kwargs):
+        logs.set_up_once()
         try:
             with _hydra_raises(), memory.explain_out_of_memory("while setting up", memory.SETTING_UP):
                 return function(*args, **kwargs)
@@ -127,7 +134,21 @@ def run(cfg: DictConfig, train: Callable, evaluate: Callable, export: Callable, 
         >>> cli.run(OmegaConf.create({"mode": "eval"}), *(lambda cfg, n=n: print(n) for n in "abcd"))
         b
     """
-    {"train": train, "eval": evaluate, "export": export, "infer": inference}[cfg.mode](cfg)
+    with logs.never_silent():
+        {"train": train, "eval": evaluate, "export": export, "infer": inference}[cfg.mode](cfg)
+    if cfg.mode == "train" and HydraConfig.initialized():
+        logger.message(f"Next: {_suggest_evaluation(cfg, HydraConfig.get().overrides.task)}")
+
+
+def _suggest_evaluation(cfg: DictConfig, overrides: Sequence[str]) -> str:
+    """Return the command that scores what has been trained: the same data and preset, the best checkpoint."""
+    folder = Path(cfg.output_dir, "checkpoints")
+    names = ["best_averaged", "best", "latest"]
+    found = next((name for name in names if (folder / f"{name}.safetensors").exists()), names[-1])
+    kept = [given for given in overrides if re.match(r"\+?(preset|LOSS|MODEL|DATA|EVAL|device|seed)\b", given)]
+    keys = [key for key in ("pretrained_gen_model_path", "pretrained_dis_model_path") if key in cfg.EVAL]
+    paths = [f"EVAL.{key}={folder / found}" for key in keys]
+    return shlex.join(["python", sys.argv[0], *kept, "mode=eval", *paths])
 
 
 @contextmanager
@@ -193,7 +214,7 @@ def _share_folder(config: DictConfig) -> None:
 
 
 def _set_up(config: DictConfig) -> None:
-    logger.init_logger("ppsci", os.path.join(config.output_dir, f"{config.mode}.log"), config.log_level)
+    logs.set_up(os.path.join(config.output_dir, f"{config.mode}.log"), config.log_level)
     device.set_up(config.device)
     kernels = layers.choose_kernels(config.CPU.convolution)
     if paddle.device.get_device() == "cpu":

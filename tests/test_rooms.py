@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "CONTRIBUTING.md"
-TOOLS = {"errors", "files", "installation", "pickles", "plots"}  # that any room may use
+TOOLS = {"errors", "files", "installation", "logs", "pickles", "plots"}  # that any room may use
 ENTRANCES = {"__init__", "__main__", "usage"}  # which choose what to import
 # The command line, and what ppsci builds from a configuration.
 READERS = {

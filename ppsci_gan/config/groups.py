@@ -211,6 +211,7 @@ class Inference(Choice):
     pdmodel_path: str | None
     pdiparams_path: str | None
     with_onnx: bool
+    onnx_half: bool
     onnx_path: str | None
     engine: Literal["native", "tensorrt", "onnx", "mkldnn"]
     precision: Literal["fp32", "fp16", "int8"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import paddle
 import paddle.nn.functional as F
 from paddle import Tensor
 from paddle.autograd import PyLayer
@@ -27,8 +26,6 @@ def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
         x: Any shape.
         negative_slope: Slope for negative values.
     """
-    if not paddle.in_dynamic_mode():
-        return paddle.maximum(x, negative_slope * x)  # paddle2onnx misreads the slope of a leaky_relu
     return _Relu.apply(x, negative_slope) if use_onednn(x) else F.leaky_relu(x, negative_slope)
 
 

@@ -75,7 +75,8 @@ def pixel_norm(x: Tensor, epsilon: float) -> Tensor:
     """
     if use_onednn(x):
         return _PixelNorm.apply(x, epsilon)
-    return x / paddle.sqrt((x * x).mean(axis=1, keepdim=True) + epsilon)
+    # Not 1 / ..., an operation that paddle2onnx does not know. A product is faster than a quotient in Paddle Inference.
+    return x * (paddle.ones([1], x.dtype) / paddle.sqrt((x * x).mean(axis=1, keepdim=True) + epsilon))
 
 
 class LayerNorm2D(nn.Layer):

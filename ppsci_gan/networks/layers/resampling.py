@@ -63,6 +63,9 @@ def upsample2d(x: Tensor, size: int = 2) -> Tensor:
     """
     if use_onednn(x):
         return _RepeatPixels.apply(x, size)
+    if not paddle.in_dynamic_mode():  # Paddle Inference has no interpolation by oneDNN
+        ones = paddle.ones([x.shape[1], 1, size, size], x.dtype)
+        return F.conv2d_transpose(x, ones, stride=size, groups=x.shape[1])
     return F.interpolate(x, size=[size * x.shape[2], size * x.shape[3]], mode="nearest")
 
 

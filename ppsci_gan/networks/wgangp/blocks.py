@@ -38,7 +38,11 @@ class ConditionalBatchNorm2D(nn.Layer):
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         scale, offset = (F.embedding(labels, table) for table in (self.scale, self.offset))
-        return layers.modulate(self.normalize(x), scale, offset)
+        if self.training:
+            return layers.modulate(self.normalize(x), scale, offset)
+        # Both in one step. Nor does Paddle Inference run a normalisation that has no weights by oneDNN.
+        factor = scale / paddle.sqrt(self.normalize._variance + self.normalize._epsilon)
+        return layers.modulate(x, factor, offset - self.normalize._mean * factor)
 
 
 class ConditionalLayerNorm2D(nn.Layer):
