@@ -18,6 +18,7 @@ READERS = {
     "config.checking",
     "training.solver",
     "evaluation.generator",
+    "evaluation.points",
     "export.inference",
 }
 

@@ -9,25 +9,18 @@ if __name__ == "__main__":  # before Paddle is imported, which takes seconds
     usage.answer_help("dcgan")
 
 
-from os import path as osp
-
 import hydra
-import paddle
 from omegaconf import DictConfig
 from ppsci.data.dataset import NamedArrayDataset
 
 from ppsci_gan import cli
-from ppsci_gan import plots
 from ppsci_gan import weights
 from ppsci_gan.data import batches
 from ppsci_gan.data import catalogue
 from ppsci_gan.data import images
-from ppsci_gan.data.images import Images
-from ppsci_gan.devices import ranks
 from ppsci_gan.evaluation import GeneratorEvaluation
 from ppsci_gan.export import GeneratorPredictor
 from ppsci_gan.losses import Objective
-from ppsci_gan.networks import latent
 from ppsci_gan.networks.dcgan import DcganDiscriminator
 from ppsci_gan.networks.dcgan import DcganGenerator
 from ppsci_gan.training import AdversarialSolver
@@ -38,10 +31,9 @@ from ppsci_gan.training.optimizers import adam
 
 
 # --8<-- [start:read]
-def read(cfg: DictConfig, generator: DcganGenerator, split: str) -> Images:
+def read(cfg: DictConfig, generator: DcganGenerator, split: str) -> images.Images:
     """Return the images of a split, like those that the generator makes."""
-    height = generator.image_shape[1]
-    settings = {"height": height, "num_samples": cfg.DATA.num_samples, "seed": cfg.seed}
+    settings = {"height": generator.image_shape[1], "num_samples": cfg.DATA.num_samples, "seed": cfg.seed}
     found = catalogue.open_images(cfg.DATA.name, split, cfg.DATA.data_path, **settings)
     images.check_fit(found, generator.image_shape, generator.label_num)
     return found
@@ -61,8 +53,8 @@ def train(cfg: DictConfig):
     # --8<-- [end:model]
     # Fine-tuning may change what the images are like; layers that do not fit then start afresh.
     may_differ = ("channels", "use_label", "label_num")
-    weights.load(generator, cfg.TRAIN.pretrained_gen_model_path, "MODEL.gen_net", "generator", may_differ)
-    weights.load(critic, cfg.TRAIN.pretrained_dis_model_path, "MODEL.dis_net", "critic", may_differ)
+    paths = (cfg.TRAIN.pretrained_gen_model_path, cfg.TRAIN.pretrained_dis_model_path)
+    weights.load_players(generator, critic, *paths, may_differ)
 
     # --8<-- [start:data]
     real = read(cfg, generator, "train")
@@ -87,39 +79,17 @@ def train(cfg: DictConfig):
     # --8<-- [end:phases]
 
     # --8<-- [start:solver]
-    first = slice(cfg.VIS.num_images)
-    some = real._replace(data=real.data[first], labels=None if real.labels is None else real.labels[first])
     evaluation = GeneratorEvaluation(cfg, generator, real, lambda: read(cfg, generator, "test"))
     solver = AdversarialSolver(
         generator,
         phases,
         **evaluation.while_training(),
         watch=CollapseWatch(**cfg.TRAIN.collapse),
-        each_epoch=lambda epoch: draw_histograms(solver, generator, critic, some, epoch),
+        each_epoch=lambda epoch: histograms.draw(solver, critic, real, epoch),
         cfg=cfg,
     )
     solver.train()
     # --8<-- [end:solver]
-
-
-# --8<-- [start:histograms]
-def draw_histograms(
-    solver: AdversarialSolver, generator: DcganGenerator, critic: DcganDiscriminator, some: Images, epoch: int
-):
-    """Draw the critic's outputs on real and generated images, and what both players' layers give."""
-    inputs = latent.sample_fixed(generator, len(some.data), solver.seed)
-    inputs = {key: paddle.to_tensor(value) for key, value in inputs.items()}
-    real = {"data": batches.to_floats(paddle.to_tensor(some.data))}
-    if generator.label_num:
-        real["labels"] = paddle.to_tensor(some.labels)
-    with solver.precision.autocast_for_evaluation():
-        values = histograms.collect(generator, critic, inputs, real)
-    solver.add_histograms(values)
-    if ranks.is_first():
-        plots.save_histograms(values, osp.join(solver.output_dir, "histograms", f"epoch_{epoch:05d}.png"))
-
-
-# --8<-- [end:histograms]
 
 
 def load_generator(cfg: DictConfig, path: str) -> DcganGenerator:

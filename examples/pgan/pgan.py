@@ -10,11 +10,8 @@ if __name__ == "__main__":  # before Paddle is imported, which takes seconds
 
 
 from math import ceil
-from os import path as osp
 
 import hydra
-import numpy as np
-import paddle
 import ppsci
 from omegaconf import DictConfig
 from paddle.nn import functional as F
@@ -27,14 +24,12 @@ from ppsci_gan import weights
 from ppsci_gan.data import batches
 from ppsci_gan.data import catalogue
 from ppsci_gan.data import images
-from ppsci_gan.data.images import Images
 from ppsci_gan.devices import ranks
 from ppsci_gan.errors import InputError
 from ppsci_gan.evaluation import GeneratorEvaluation
+from ppsci_gan.evaluation import pictures
 from ppsci_gan.export import GeneratorPredictor
 from ppsci_gan.losses import Objective
-from ppsci_gan.networks import latent
-from ppsci_gan.networks.pgan import FIRST
 from ppsci_gan.networks.pgan import PganDiscriminator
 from ppsci_gan.networks.pgan import PganGenerator
 from ppsci_gan.training import AdversarialSolver
@@ -44,7 +39,7 @@ from ppsci_gan.training import optimizers
 
 
 # --8<-- [start:levels]
-def read_levels(cfg: DictConfig, generator: PganGenerator, split: str) -> dict[int, Images]:
+def read_levels(cfg: DictConfig, generator: PganGenerator, split: str) -> dict[int, images.Images]:
     """Return the images of a split at every resolution, 4, 8, ..., like those that the generator makes."""
     settings = {"heights": generator.resolutions, "num_samples": cfg.DATA.num_samples, "seed": cfg.seed}
     levels = catalogue.open_levels(cfg.DATA.name, split, cfg.DATA.data_path, **settings)
@@ -56,7 +51,9 @@ def read_levels(cfg: DictConfig, generator: PganGenerator, split: str) -> dict[i
 # --8<-- [end:levels]
 
 
-def evaluate_at(cfg: DictConfig, generator: PganGenerator, resolution: int, real: Images | None) -> GeneratorEvaluation:
+def evaluate_at(
+    cfg: DictConfig, generator: PganGenerator, resolution: int, real: images.Images | None
+) -> GeneratorEvaluation:
     """Return the evaluation at a resolution; images of a generator that is not that large yet are enlarged."""
     return GeneratorEvaluation(
         cfg,
@@ -67,39 +64,19 @@ def evaluate_at(cfg: DictConfig, generator: PganGenerator, resolution: int, real
     )
 
 
-def select_stages(cfg: DictConfig, possible: list[int], levels: dict[int, Images]) -> list[DictConfig]:
-    """Return the stages to train; refuse those that these networks or images cannot grow through."""
-    sizes = [stage.resolution for stage in cfg.TRAIN.stages]
-    if any(size not in possible for size in sizes):
-        raise InputError(
-            f"TRAIN.stages has resolutions {sizes}; MODEL.gen_net.depths={list(cfg.MODEL.gen_net.depths)} has "
-            f"{len(possible)} scales: {possible}."
-        )
-    if sizes != sorted(sizes):
-        raise InputError(f"TRAIN.stages has resolutions {sizes}: they must not become smaller.")
-    if sizes[-1] not in levels:
-        raise InputError(f"TRAIN.stages goes to {sizes[-1]} pixels; the images have at most {max(levels)}.")
-    empty = [stage.resolution for stage in cfg.TRAIN.stages if not stage.fade_images + stage.stable_images]
-    if empty:
-        raise InputError(f"TRAIN.stages: the stage of {empty[0]} pixels shows no images.")
-    stages = [stage for stage in cfg.TRAIN.stages if stage.resolution >= FIRST * 2**cfg.TRAIN.start_scale]
-    if not stages:
-        raise InputError(f"TRAIN.start_scale={cfg.TRAIN.start_scale}: TRAIN.stages ends with {sizes[-1]} pixels.")
-    return stages
-
-
 def train(cfg: DictConfig):
     # --8<-- [start:model]
     generator = PganGenerator(**cfg.MODEL.gen_net)
     critic = PganDiscriminator(**cfg.MODEL.dis_net)
     # --8<-- [end:model]
-    weights.load(generator, cfg.TRAIN.pretrained_gen_model_path, "MODEL.gen_net", "generator")
-    weights.load(critic, cfg.TRAIN.pretrained_dis_model_path, "MODEL.dis_net", "critic")
+    weights.load_players(generator, critic, cfg.TRAIN.pretrained_gen_model_path, cfg.TRAIN.pretrained_dis_model_path)
 
     # --8<-- [start:data]
     levels = read_levels(cfg, generator, "train")
-    plan = select_stages(cfg, generator.resolutions, levels)
+    plan = [stage for stage in cfg.TRAIN.stages if stage.resolution >= generator.resolutions[cfg.TRAIN.start_scale]]
     finest = plan[-1].resolution
+    if finest not in levels:
+        raise InputError(f"TRAIN.stages goes to {finest} pixels; the images have at most {max(levels)}.")
 
     def to_floats(batch):
         real = batches.to_floats(batch["data"])
@@ -151,28 +128,9 @@ def train(cfg: DictConfig):
     evaluation = evaluate_at(cfg, generator, finest, levels[finest])
     solver = AdversarialSolver(generator, stages=stages, **evaluation.while_training(), cfg=cfg)
     solver.train()
+    fresh = PganGenerator(**cfg.MODEL.gen_net)  # in single precision, whatever the training's
+    pictures.draw_growth(fresh, [stage.name for stage in stages], cfg.output_dir, finest, cfg.seed)
     # --8<-- [end:solver]
-    if ranks.is_first():
-        draw_growth([stage.name for stage in stages], finest, cfg)
-
-
-# --8<-- [start:growth]
-def draw_growth(stages: list[str], finest: int, cfg: DictConfig):
-    """Draw what the same latents became at the end of every stage, a row each."""
-    generator = PganGenerator(**cfg.MODEL.gen_net)  # in single precision, whatever the training's
-    inputs = {key: paddle.to_tensor(value) for key, value in latent.sample_fixed(generator, 10, cfg.seed).items()}
-    rows = []
-    for stage in stages:
-        path = osp.join(cfg.output_dir, "checkpoints", f"{stage}.safetensors")
-        if osp.exists(path):  # the first stages of a run that goes on may lie elsewhere
-            weights.load(generator, path, "MODEL.gen_net", "generator")
-            with paddle.no_grad():
-                samples = generator(inputs)[generator.output_keys[0]].numpy()
-            rows.append(plots.enlarge(generator.to_images(samples), max(finest, 64)))
-    plots.save_image_grid(np.concatenate(rows), osp.join(cfg.output_dir, "growth.png"), columns=10)
-
-
-# --8<-- [end:growth]
 
 
 def load_generator(cfg: DictConfig, path: str) -> PganGenerator:

@@ -23,7 +23,6 @@ from ppsci_gan.data import batches
 from ppsci_gan.data import catalogue
 from ppsci_gan.data import images
 from ppsci_gan.data import target
-from ppsci_gan.data.images import Images
 from ppsci_gan.data.target import Fit
 from ppsci_gan.devices import ranks
 from ppsci_gan.errors import InputError
@@ -41,10 +40,9 @@ from ppsci_gan.weights.transfer import Transfer
 
 
 # --8<-- [start:data]
-def read(cfg: DictConfig, generator: WganGpCifar10Generator, split: str) -> Images:
+def read(cfg: DictConfig, generator: WganGpCifar10Generator, split: str) -> images.Images:
     """Return all images of the target's split, of their own size."""
-    height = generator.image_shape[1]
-    settings = {"height": height, "num_samples": cfg.DATA.num_samples, "seed": cfg.seed}
+    settings = {"height": generator.image_shape[1], "num_samples": cfg.DATA.num_samples, "seed": cfg.seed}
     found = catalogue.open_images(cfg.DATA.name, split, cfg.DATA.data_path, **settings)
     if cfg.DATA.classes is not None:
         found = target.select_classes(found, cfg.DATA.classes)
@@ -54,7 +52,7 @@ def read(cfg: DictConfig, generator: WganGpCifar10Generator, split: str) -> Imag
     return found
 
 
-def build_fit(generator: WganGpCifar10Generator, found: Images) -> Fit:
+def build_fit(generator: WganGpCifar10Generator, found: images.Images) -> Fit:
     """Return the way from these images to the networks' and back."""
     fit = Fit(found.data[[0]].shape[1:], generator.image_shape)
     fit.check(found.name)

@@ -18,24 +18,20 @@ from ppsci_gan import weights
 from ppsci_gan.data import batches
 from ppsci_gan.data import catalogue
 from ppsci_gan.data import images
-from ppsci_gan.data.images import Images
 from ppsci_gan.evaluation import GeneratorEvaluation
 from ppsci_gan.export import GeneratorPredictor
 from ppsci_gan.losses import Objective
-from ppsci_gan.networks.wgangp import WganGpCifar10DcganDiscriminator
-from ppsci_gan.networks.wgangp import WganGpCifar10DcganGenerator
-from ppsci_gan.networks.wgangp import WganGpCifar10Discriminator
-from ppsci_gan.networks.wgangp import WganGpCifar10Generator
+from ppsci_gan.networks import wgangp
 from ppsci_gan.training import AdversarialSolver
 from ppsci_gan.training import Phase
 from ppsci_gan.training.optimizers import adam
 
 # By MODEL.architecture.
-GENERATORS = {"resnet": WganGpCifar10Generator, "dcgan": WganGpCifar10DcganGenerator}
-CRITICS = {"resnet": WganGpCifar10Discriminator, "dcgan": WganGpCifar10DcganDiscriminator}
+GENERATORS = {"resnet": wgangp.WganGpCifar10Generator, "dcgan": wgangp.WganGpCifar10DcganGenerator}
+CRITICS = {"resnet": wgangp.WganGpCifar10Discriminator, "dcgan": wgangp.WganGpCifar10DcganDiscriminator}
 
 
-def read(cfg: DictConfig, split: str) -> Images:
+def read(cfg: DictConfig, split: str) -> images.Images:
     return images.read_data_set("cifar10", cfg.DATA.data_path, split)
 
 
@@ -53,8 +49,7 @@ def train(cfg: DictConfig):
     generator = GENERATORS[cfg.MODEL.architecture](**cfg.MODEL.gen_net)
     critic = CRITICS[cfg.MODEL.architecture](**cfg.MODEL.dis_net)
     # --8<-- [end:model]
-    weights.load(generator, cfg.TRAIN.pretrained_gen_model_path, "MODEL.gen_net", "generator")
-    weights.load(critic, cfg.TRAIN.pretrained_dis_model_path, "MODEL.dis_net", "critic")
+    weights.load_players(generator, critic, cfg.TRAIN.pretrained_gen_model_path, cfg.TRAIN.pretrained_dis_model_path)
 
     # --8<-- [start:optimizer]
     steps = (cfg.TRAIN.epochs, cfg.TRAIN.iters_per_epoch)
@@ -73,12 +68,11 @@ def train(cfg: DictConfig):
 
     # --8<-- [start:solver]
     evaluation = GeneratorEvaluation(cfg, generator, real, lambda: read(cfg, "test"))
-    solver = AdversarialSolver(generator, phases, **evaluation.while_training(), cfg=cfg)
-    solver.train()
+    AdversarialSolver(generator, phases, **evaluation.while_training(), cfg=cfg).train()
     # --8<-- [end:solver]
 
 
-def load_generator(cfg: DictConfig, path: str) -> WganGpCifar10Generator | WganGpCifar10DcganGenerator:
+def load_generator(cfg: DictConfig, path: str) -> wgangp.WganGpCifar10Generator | wgangp.WganGpCifar10DcganGenerator:
     return weights.restore(path, "generator", list(GENERATORS.values()), cfg.MODEL.gen_net)
 
 

@@ -17,7 +17,6 @@ from ppsci_gan import cli
 from ppsci_gan import weights
 from ppsci_gan.data import catalogue
 from ppsci_gan.data import images
-from ppsci_gan.data.images import Images
 from ppsci_gan.evaluation import GeneratorEvaluation
 from ppsci_gan.export import GeneratorPredictor
 from ppsci_gan.losses import Objective
@@ -28,7 +27,7 @@ from ppsci_gan.training import Phase
 from ppsci_gan.training.optimizers import adam
 
 
-def read(cfg: DictConfig, split: str) -> Images:
+def read(cfg: DictConfig, split: str) -> images.Images:
     return images.read_data_set("mnist", cfg.DATA.data_path, split)
 
 
@@ -47,8 +46,7 @@ def train(cfg: DictConfig):
     generator = WganGpMnistGenerator(**cfg.MODEL.gen_net)
     critic = WganGpMnistDiscriminator(**cfg.MODEL.dis_net)
     # --8<-- [end:model]
-    weights.load(generator, cfg.TRAIN.pretrained_gen_model_path, "MODEL.gen_net", "generator")
-    weights.load(critic, cfg.TRAIN.pretrained_dis_model_path, "MODEL.dis_net", "critic")
+    weights.load_players(generator, critic, cfg.TRAIN.pretrained_gen_model_path, cfg.TRAIN.pretrained_dis_model_path)
 
     # --8<-- [start:optimizer]
     steps = (cfg.TRAIN.epochs, cfg.TRAIN.iters_per_epoch)
@@ -67,8 +65,7 @@ def train(cfg: DictConfig):
 
     # --8<-- [start:solver]
     evaluation = GeneratorEvaluation(cfg, generator, real, lambda: read(cfg, "test"))
-    solver = AdversarialSolver(generator, phases, **evaluation.while_training(), cfg=cfg)
-    solver.train()
+    AdversarialSolver(generator, phases, **evaluation.while_training(), cfg=cfg).train()
     # --8<-- [end:solver]
 
 

@@ -97,6 +97,24 @@ class Pgan(Experiment):
     TRAIN: training.GrowingTraining
     EVAL: groups.ImageEvaluation
 
+    @model_validator(mode="after")
+    def networks_grow_through_the_stages(self):
+        """The networks have a scale for every stage, and the stages become larger."""
+        if self.mode != "train":
+            return self
+        train, depths = self.TRAIN, self.MODEL.gen_net.depths
+        sizes, possible = [stage.resolution for stage in train.stages], pgan.list_resolutions(depths)
+        if not set(sizes) <= set(possible):
+            raise ValueError(
+                f"TRAIN.stages has resolutions {sizes}; MODEL.gen_net.depths={depths} has {len(possible)} scales: "
+                f"{possible}."
+            )
+        if sizes != sorted(sizes):
+            raise ValueError(f"TRAIN.stages has resolutions {sizes}: they must not become smaller.")
+        if possible.index(sizes[-1]) < train.start_scale:
+            raise ValueError(f"TRAIN.start_scale={train.start_scale}: TRAIN.stages ends with {sizes[-1]} pixels.")
+        return self
+
 
 class Dcgan(Experiment):
     """``conf/dcgan.yaml``."""

@@ -10,6 +10,7 @@ from pydantic import PositiveFloat
 from pydantic import PositiveInt
 from pydantic import ValidationInfo
 from pydantic import field_validator
+from pydantic import model_validator
 
 from ppsci_gan.config.groups import ONE_GENERATOR
 from ppsci_gan.config.groups import Families
@@ -118,6 +119,13 @@ class GrowthStage(Strict):
     stable_images: NonNegativeInt
     batch_size: PositiveInt
     learning_rate: PositiveFloat
+
+    @model_validator(mode="after")
+    def shows_images(self):
+        """A stage without images would train nothing."""
+        if not self.fade_images + self.stable_images:
+            raise ValueError("this stage shows no images: set fade_images or stable_images.")
+        return self
 
 
 class GrowingTraining(Training, ScoredImages):

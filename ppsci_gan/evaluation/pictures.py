@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import paddle
 from ppsci.utils import logger
 
 from ppsci_gan import plots
+from ppsci_gan import weights
 from ppsci_gan.data.images import Images
+from ppsci_gan.devices import ranks
 from ppsci_gan.evaluation.nearest import beside_nearest
 from ppsci_gan.networks import latent
 from ppsci_gan.networks.base import ImageGenerator
@@ -17,6 +21,7 @@ from ppsci_gan.networks.base import ImageGenerator
 ANIMATED = 128  # pixels of an animation's frame
 WALK = {"points": 6, "steps": 12}
 ROWS = 10  # latents in a grid of classes
+GROWN = 10  # latents in the picture of a growth
 SWEEP = {"dimensions": 10, "steps": 11}
 
 
@@ -85,3 +90,31 @@ def draw_classes(
     frames = generate(latent.repeat_for_classes(generator, way))
     frames = frames.reshape([-1, classes, *frames.shape[1:]]).transpose(0, 2, 3, 1, 4)  # classes beside each other
     plots.save_animation(frames.reshape([*frames.shape[:3], -1]), str(folder / "classes.gif"))
+
+
+# --8<-- [start:growth]
+def draw_growth(generator: ImageGenerator, stages: Sequence[str], folder: str, size: int, seed: int) -> None:
+    """Draw what the same latents became at the end of every stage of a training, a row each.
+
+    Args:
+        generator: Takes the stages' weights.
+        stages: Names, of which ``<folder>/checkpoints`` has the weights; the first stages of a run that goes on may lie
+            elsewhere and are left out.
+        folder: Gets ``growth.png``.
+        size: Height and width that all images are enlarged to, at least 64.
+        seed: Of the latents.
+    """
+    if not ranks.is_first():
+        return
+    inputs = {key: paddle.to_tensor(value) for key, value in latent.sample_fixed(generator, GROWN, seed).items()}
+    rows = []
+    for file in (Path(folder, "checkpoints", f"{stage}.safetensors") for stage in stages):
+        if file.exists():
+            weights.load(generator, str(file), "MODEL.gen_net", "generator")
+            with paddle.no_grad():
+                samples = generator(inputs)[generator.output_keys[0]].numpy()
+            rows.append(plots.enlarge(generator.to_images(samples), max(size, 64)))
+    plots.save_image_grid(np.concatenate(rows), str(Path(folder, "growth.png")), columns=GROWN)
+
+
+# --8<-- [end:growth]

@@ -128,6 +128,12 @@ class GeneratorPredictor(GeneralPredictor):
         images = self.generator.to_images(self.run(self.settings.INFER.num_images))
         plots.save_images(images, str(Path(self.settings.output_dir, "images")))
 
+    def save_points(self) -> None:
+        """Draw ``INFER.num_images`` pictures of ``INFER.batch_size`` generated points into ``<output_dir>/images``."""
+        count = self.settings.INFER.num_images
+        for number, points in enumerate(np.array_split(self.run(count * self.settings.INFER.batch_size), count)):
+            plots.save_scatter(points, str(Path(self.settings.output_dir, "images", f"{number:05d}.png")))
+
     def generate(self, inputs: dict[str, np.ndarray], batch_size: int) -> tuple[np.ndarray, dict[str, Any]]:
         """Run all inputs through the generator.
 

@@ -30,6 +30,20 @@ HE_GAIN = 2**0.5  # before a rectifier (He initialisation)
 GROUP = 4  # samples per standard deviation that the critic sees
 
 
+def list_resolutions(depths: Sequence[int]) -> list[int]:
+    """Return height and width of the images at every scale in pixels.
+
+    Args:
+        depths: Channels at every scale.
+
+    Examples:
+        >>> from ppsci_gan.networks import pgan
+        >>> pgan.list_resolutions([512, 512, 256])
+        [4, 8, 16]
+    """
+    return [FIRST * 2**scale for scale in range(len(depths))]
+
+
 # --8<-- [start:layers]
 class Equalized(nn.Layer):
     """Equalised learning rate: weights of variance 1, scaled to He's variance where they are used (section 4.1).
@@ -169,7 +183,7 @@ class Growing(base.Player):
     @property
     def resolutions(self) -> list[int]:
         """Height and width of the images at every scale in pixels."""
-        return [FIRST * 2**scale for scale in range(len(self.depths))]
+        return list_resolutions(self.depths)
 
     def fade_in(self, new: Tensor, old: Callable[[], Tensor]) -> Tensor:
         """Return ``fade * new + (1 - fade) * old()``; ``old`` is computed only if needed."""

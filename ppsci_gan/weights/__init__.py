@@ -13,6 +13,7 @@ from ppsci_gan.weights.loading import digest
 from ppsci_gan.weights.loading import fill
 from ppsci_gan.weights.loading import has_part
 from ppsci_gan.weights.loading import load
+from ppsci_gan.weights.loading import load_players
 from ppsci_gan.weights.loading import read
 from ppsci_gan.weights.loading import read_renamed
 from ppsci_gan.weights.loading import restore
@@ -30,6 +31,7 @@ __all__ = [
     "find",
     "has_part",
     "load",
+    "load_players",
     "pretrained",
     "publish",
     "read",

@@ -109,6 +109,32 @@ def load(model: nn.Layer, path: str | None, key: str, part: str = "", may_differ
     _load_arrays(model, read_renamed(model, path, part), path, key, may_differ)
 
 
+def load_players(
+    generator: nn.Layer,
+    critic: nn.Layer,
+    generator_path: str | None,
+    critic_path: str | None,
+    may_differ: Sequence[str] = (),
+) -> None:
+    """Read weights into both players before a training.
+
+    Args:
+        generator: The network of ``MODEL.gen_net``.
+        critic: The network of ``MODEL.dis_net``.
+        generator_path: ``TRAIN.pretrained_gen_model_path``; None leaves the generator as it is.
+        critic_path: ``TRAIN.pretrained_dis_model_path``; None leaves the critic as it is.
+        may_differ: As for ``load``.
+
+    Raises:
+        InputError: As of ``load``.
+
+    Examples:
+        See ``train`` in ``examples/wgangp/wgangp_mnist.py``.
+    """
+    load(generator, generator_path, "MODEL.gen_net", "generator", may_differ)
+    load(critic, critic_path, "MODEL.dis_net", "critic", may_differ)
+
+
 def _load_arrays(
     model: nn.Layer, arrays: dict[str, np.ndarray], path: os.PathLike | str, key: str, may_differ: Sequence[str] = ()
 ) -> None:

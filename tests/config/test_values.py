@@ -1,5 +1,7 @@
 """Impossible values are refused by name, and so are keys that need each other."""
 
+import re
+
 import pytest
 from omegaconf import OmegaConf
 
@@ -195,6 +197,7 @@ STAGE = {"resolution": 4, "fade_images": 0, "stable_images": 8, "batch_size": 4,
             "TRAIN.stages.0.fade: unknown key. There are resolution, fade_images",
         ),
         ("pgan", "TRAIN.stages", [{"resolution": 4}], "TRAIN.stages.0.fade_images"),
+        ("pgan", "TRAIN.stages", [STAGE, {**STAGE, "stable_images": 0}], "this stage shows no images"),
         ("pgan", "MODEL.gen_net.depths", [], "MODEL.gen_net.depths"),
         ("pgan", "MODEL.gen_net.depths", [64, 0], "MODEL.gen_net.depths.1"),
         ("pgan", "MODEL.scale", -1, "MODEL.scale"),
@@ -212,6 +215,30 @@ def test_impossible_values_of_growing_and_classic_networks_are_named(refusal, na
 
 
 # --- keys that need each other ---
+
+
+@pytest.mark.parametrize(
+    ("sizes", "start", "message"),
+    [
+        ([8, 4], 0, "TRAIN.stages has resolutions [8, 4]: they must not become smaller."),
+        ([4, 12], 0, "TRAIN.stages has resolutions [4, 12]; MODEL.gen_net.depths=[6, 4, 4] has 3 scales: [4, 8, 16]."),
+        ([4, 32], 0, "TRAIN.stages has resolutions [4, 32]; MODEL.gen_net.depths=[6, 4, 4] has 3 scales: [4, 8, 16]."),
+        ([4, 8], 2, "TRAIN.start_scale=2: TRAIN.stages ends with 8 pixels."),
+        ([8, 8, 16], 2, None),
+    ],
+)
+def test_networks_grow_through_the_stages(defaults, sizes, start, message):
+    cfg = defaults["pgan"].copy()
+    cfg.MODEL.gen_net.depths = [6, 4, 4]
+    cfg.TRAIN.stages = [{**STAGE, "resolution": size} for size in sizes]
+    cfg.TRAIN.start_scale = start
+    if message is None:
+        config.check(cfg)
+        return
+    with pytest.raises(InputError, match=re.escape(message)):
+        config.check(cfg)
+    cfg.mode = "eval"  # the weights, not the stages, say which networks
+    config.check(cfg)
 
 
 @pytest.mark.parametrize("objective", ["non_saturating", "minimax", "least_squares", "hinge"])
