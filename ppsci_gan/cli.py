@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import functools
 import os
 import re
@@ -149,6 +150,29 @@ def _suggest_evaluation(cfg: DictConfig, overrides: Sequence[str]) -> str:
     keys = [key for key in ("pretrained_gen_model_path", "pretrained_dis_model_path") if key in cfg.EVAL]
     paths = [f"EVAL.{key}={folder / found}" for key in keys]
     return shlex.join(["python", sys.argv[0], *kept, "mode=eval", *paths])
+
+
+def run_command(arguments: argparse.Namespace) -> None:
+    """Run what a command line without a configuration asks for; errors are shown as messages.
+
+    Args:
+        arguments: ``command``, a function; ``device``, a name to compute on; all others are the function's arguments.
+
+    Examples:
+        >>> from argparse import Namespace
+        >>> from ppsci_gan import cli
+        >>> cli.run_command(Namespace(command=print, device="cpu", sep="", end="done"))
+        done
+    """
+    given = vars(arguments).copy()
+    command, name = given.pop("command"), given.pop("device")
+
+    @explain_errors
+    def on_device() -> None:
+        device.set_up(name)
+        command(**given)
+
+    on_device()
 
 
 @contextmanager

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from ppsci_gan.cli import explain_errors
-from ppsci_gan.devices import device
+from ppsci_gan import cli
 from ppsci_gan.features import inception
 from ppsci_gan.features import train_classifier
 
@@ -42,10 +41,7 @@ def main(program: str = "python -m ppsci_gan.commands.features", arguments: Sequ
     train.add_argument("--seed", type=int, default=0)
     train.set_defaults(command=train_classifier.train)
 
-    given = vars(parser.parse_args(arguments))
-    command = explain_errors(given.pop("command"))
-    explain_errors(device.set_up)(given.pop("device"))
-    command(**given)
+    cli.run_command(parser.parse_args(arguments))
 
 
 if __name__ == "__main__":

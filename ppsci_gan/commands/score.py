@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 from ppsci.utils import logger
 
+from ppsci_gan import cli
 from ppsci_gan import trained
-from ppsci_gan.cli import explain_errors
 from ppsci_gan.data import images
 from ppsci_gan.data.images import Images
-from ppsci_gan.devices import device
 from ppsci_gan.errors import InputError
 from ppsci_gan.evaluation import onnx_generator
 from ppsci_gan.evaluation import scoring
@@ -237,10 +236,7 @@ def main(program: str = "python -m ppsci_gan.commands.score", arguments: Sequenc
     )
     test.set_defaults(command=self_test)
 
-    given = vars(parser.parse_args(arguments))
-    command = explain_errors(given.pop("command"))
-    explain_errors(device.set_up)(given.pop("device"))
-    command(**given)
+    cli.run_command(parser.parse_args(arguments))
 
 
 def _add_score(one: argparse.ArgumentParser) -> None:

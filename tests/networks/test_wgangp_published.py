@@ -9,6 +9,7 @@ import pytest
 from hydra import compose
 from hydra import initialize_config_dir
 
+from ppsci_gan import plots
 from ppsci_gan import weights
 from ppsci_gan.errors import InputError
 from ppsci_gan.files import REPOSITORY
@@ -206,7 +207,7 @@ def test_published_critic_gives_the_contours_of_the_toy_picture(load_example, tm
     """Generator and critic come as two files there."""
     script = load_example("wgangp", "wgangp_toy")
     drawn = []
-    monkeypatch.setattr(script.plots, "save_contour_plot", lambda real, fake, path, critic: drawn.append(critic))
+    monkeypatch.setattr(plots, "save_contour_plot", lambda real, fake, path, critic: drawn.append(critic))
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base=None):
         cfg = compose(
             "wgangp_toy",

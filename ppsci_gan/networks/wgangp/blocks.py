@@ -27,17 +27,28 @@ def upsample_shuffle(x: Tensor) -> Tensor:
     return F.pixel_shuffle(paddle.concat([x, x, x, x], axis=1), 2)
 
 
-class ConditionalBatchNorm2D(nn.Layer):
-    """Batch normalisation with a scale and an offset per class (Dumoulin et al. 2017, arXiv:1610.07629)."""
+class ConditionalNorm(nn.Layer):
+    """Base of the normalisations with a scale and an offset per class (Dumoulin et al. 2017, arXiv:1610.07629)."""
 
-    def __init__(self, channels: int, label_num: int):
+    def __init__(self, normalize: nn.Layer, channels: int, label_num: int):
         super().__init__()
-        self.normalize = layers.BatchNorm2D(channels, weight_attr=False, bias_attr=False)
+        self.normalize = normalize
         self.scale = self.create_parameter([label_num, channels], default_initializer=nn.initializer.Constant(1.0))
         self.offset = self.create_parameter([label_num, channels], default_initializer=nn.initializer.Constant(0.0))
 
+    def look_up(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return scale and offset [N, C] of labels [N]."""
+        return F.embedding(labels, self.scale), F.embedding(labels, self.offset)
+
+
+class ConditionalBatchNorm2D(ConditionalNorm):
+    """Batch normalisation with a scale and an offset per class."""
+
+    def __init__(self, channels: int, label_num: int):
+        super().__init__(layers.BatchNorm2D(channels, weight_attr=False, bias_attr=False), channels, label_num)
+
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        scale, offset = (F.embedding(labels, table) for table in (self.scale, self.offset))
+        scale, offset = self.look_up(labels)
         if self.training:
             return layers.modulate(self.normalize(x), scale, offset)
         # Both in one step. Nor does Paddle Inference run a normalisation that has no weights by oneDNN.
@@ -45,24 +56,17 @@ class ConditionalBatchNorm2D(nn.Layer):
         return layers.modulate(x, factor, offset - self.normalize._mean * factor)
 
 
-class ConditionalLayerNorm2D(nn.Layer):
+class ConditionalLayerNorm2D(ConditionalNorm):
     """Layer normalisation with a scale and an offset per class, for critics with a gradient penalty.
 
     ``forward`` takes tensors or ``traced.Traced`` ones, [N, C, H, W], and labels [N].
     """
 
     def __init__(self, channels: int, label_num: int):
-        super().__init__()
-        self.normalize = layers.LayerNorm2D(channels, affine=False)
-        self.scale = self.create_parameter([label_num, channels], default_initializer=nn.initializer.Constant(1.0))
-        self.offset = self.create_parameter([label_num, channels], default_initializer=nn.initializer.Constant(0.0))
+        super().__init__(layers.LayerNorm2D(channels, affine=False), channels, label_num)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        scale, offset = (F.embedding(labels, table) for table in (self.scale, self.offset))
-        return traced.modulate(traced.layer_norm2d(self.normalize, x), scale, offset)
-
-
-CONDITIONAL = (ConditionalBatchNorm2D, ConditionalLayerNorm2D)
+        return traced.modulate(traced.layer_norm2d(self.normalize, x), *self.look_up(labels))
 
 
 class ResidualBlock(nn.Layer):
@@ -115,7 +119,7 @@ class ResidualBlock(nn.Layer):
 
     @staticmethod
     def activate(norm: nn.Layer | None, x: Tensor, labels: Tensor | None) -> Tensor:
-        if isinstance(norm, CONDITIONAL):
+        if isinstance(norm, ConditionalNorm):
             x = norm(x, labels)
         elif isinstance(norm, layers.LayerNorm2D):
             x = traced.layer_norm2d(norm, x)

@@ -49,7 +49,17 @@ def remove_biases(state_dict: dict[str, Any]) -> dict[str, Any]:
 WIDTHS = {32: (1, 1, 1, 1), 64: (8, 8, 4, 2, 1)}
 
 
-class WganGpCifar10Generator(Generator):
+class ResidualNetwork(Player):
+    """Base of both residual players: weights of networks for 64 pixels may be from before a change."""
+
+    image_shape: tuple[int, int, int]
+
+    def rename_published(self, state_dict: dict[str, Any]) -> dict[str, Any]:
+        state_dict = super().rename_published(state_dict)
+        return state_dict if self.image_shape[1] == 32 else remove_biases(state_dict)
+
+
+class WganGpCifar10Generator(ResidualNetwork, Generator):
     """Residual generator of 32x32 or 64x64 images: 4x4, then blocks that double the size.
 
     Args:
@@ -149,10 +159,6 @@ class WganGpCifar10Generator(Generator):
         h = ResidualBlock.activate(self.norm, h, labels)
         return {self.output_keys[0]: F.tanh(self.output(h)).reshape([-1, prod(self.image_shape)])}
 
-    def rename_published(self, state_dict: dict[str, Any]) -> dict[str, Any]:
-        state_dict = super().rename_published(state_dict)
-        return state_dict if self.image_shape[1] == 32 else remove_biases(state_dict)
-
     @staticmethod
     def infer_settings(state_dict: dict[str, Any]) -> dict[str, Any]:
         if not {"input.weight", "blocks.0.conv1.weight", "output.weight"} <= state_dict.keys():
@@ -167,7 +173,7 @@ class WganGpCifar10Generator(Generator):
         return {**settings, "resolution": 64 if "blocks.3.conv1.weight" in state_dict else 32, "channels": channels}
 
 
-class WganGpCifar10Discriminator(Player):
+class WganGpCifar10Discriminator(ResidualNetwork):
     """Residual critic of 32x32 or 64x64 images; labels act through a classifier (ACGAN) or the normalisation.
 
     Args:
@@ -252,10 +258,6 @@ class WganGpCifar10Discriminator(Player):
         if self.classify:
             outputs.append(traced.linear(self.classify, h))
         return dict(zip(self.output_keys, outputs))
-
-    def rename_published(self, state_dict: dict[str, Any]) -> dict[str, Any]:
-        state_dict = super().rename_published(state_dict)
-        return state_dict if self.image_shape[1] == 32 else remove_biases(state_dict)
 
     @staticmethod
     def infer_settings(state_dict: dict[str, Any]) -> dict[str, Any]:
