@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import warm
+from PIL import Image
 
 collect_ignore = ["ranks", "stand_in_npu", "warm"]  # run by tests, in processes of their own
 
@@ -108,6 +109,20 @@ def load_example(monkeypatch):
 
     yield load
     _forget_examples()
+
+
+@pytest.fixture
+def plain_curves(monkeypatch):
+    """Curves are written as empty pictures: to draw them takes longer than a training of a few iterations.
+
+    Where scripts are started as programs, they draw them.
+    """
+    from ppsci_gan import plots
+
+    def save(curves, path, levels=None):
+        Image.new("L", (1, 1)).save(path)
+
+    monkeypatch.setattr(plots, "save_curves", save)
 
 
 @pytest.fixture

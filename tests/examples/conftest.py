@@ -16,15 +16,18 @@ from ppsci_gan.files import REPOSITORY
 from ppsci_gan.training.solver import AdversarialSolver
 
 
+def write_mnist(file, sizes, rng):
+    """Write mnist.pkl.gz with so many random images to train, to validate and to test."""
+    splits = [(rng.integers(0, 256, (num, 784)).astype(np.float32) / 255, rng.integers(0, 10, num)) for num in sizes]
+    file.write_bytes(gzip.compress(pickle.dumps(tuple(splits), 2)))
+
+
 @pytest.fixture(scope="session")
 def data(tmp_path_factory):
     """mnist.pkl.gz and cifar-10-python.tar.gz in their original layouts, with a few random images."""
     folder = tmp_path_factory.mktemp("data")
     rng = np.random.default_rng(0)
-    splits = [
-        (rng.integers(0, 256, (num, 784)).astype(np.float32) / 255, rng.integers(0, 10, num)) for num in (20, 8, 12)
-    ]
-    (folder / "mnist.pkl.gz").write_bytes(gzip.compress(pickle.dumps(tuple(splits), 2)))
+    write_mnist(folder / "mnist.pkl.gz", (20, 8, 12), rng)
     with tarfile.open(folder / "cifar-10-python.tar.gz", "w:gz") as archive:
         for name in [f"data_batch_{number}" for number in range(1, 6)] + ["test_batch"]:
             batch = {b"data": rng.integers(0, 256, (8, 3072), np.uint8), b"labels": rng.integers(0, 10, 8).tolist()}
@@ -36,7 +39,7 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture
-def runner(load_example, tmp_path):
+def runner(load_example, plain_curves, tmp_path):
     """Call functions of a script in this process.
 
     ``runner(example, settings)`` returns ``run(function, *overrides, folder)``, which returns the folder of the output.

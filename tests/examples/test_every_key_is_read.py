@@ -124,7 +124,7 @@ def set_up(monkeypatch):
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_key_is_read(name, load_example, data, tmp_path, read, set_up, monkeypatch):
+def test_every_key_is_read(name, load_example, plain_curves, data, tmp_path, read, set_up, monkeypatch):
     folder, settings, data_set = EXPERIMENTS[name]
     script = load_example(folder, name)
     of_files = [f"DATA.data_path={data[data_set]}"] if data_set else []

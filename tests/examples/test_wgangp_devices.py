@@ -51,9 +51,9 @@ def trained(folder_of_data, npu, tmp_path_factory):
     """Two epochs of every example, the second after a stop, evaluated and exported; by device."""
     folder = tmp_path_factory.mktemp("trained")
     for place, environment, given in (("cpu", ON_CPU, [EXPLICIT]), ("npu", npu(), [])):
-        for step in (["train", "1", *given], ["train", "2", *given], ["use"]):
-            output = run(environment, SCRIPT, folder_of_data, folder / place, place, *step)
-            (folder / f"{place}_{step[0]}.log").write_text(output)
+        steps = ["train=1", "train=2", "evaluate", "export"]
+        output = run(environment, SCRIPT, folder_of_data, folder / place, place, *steps, *given)
+        (folder / f"{place}.log").write_text(output)
     return folder
 
 
@@ -62,7 +62,7 @@ def test_training_and_going_on_is_as_on_the_cpu(trained, name):
     (found, state), (expected, _) = (checkpoint(trained / place / name) for place in ("npu", "cpu"))
     assert state["iteration"] == 4
     assert_equal(found, expected)
-    assert "penalty_gradient=auto: explicit" in (trained / "npu_train.log").read_text()
+    assert "penalty_gradient=auto: explicit" in (trained / "npu.log").read_text()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -89,9 +89,9 @@ def on_ranks(folder_of_data, npu, tmp_path_factory):
     cards = ["--devices", "0,1"]
     for place, environment, launched, given in (("cpu", ON_CPU, [], [EXPLICIT]), ("npu", npu(devices=2), cards, [])):
         arguments = [SCRIPT, str(folder_of_data), str(folder / place), place]
-        run(environment, *arguments, "train", 1, *given)
-        launch(folder, *launched, *arguments, "train", "2", *given, environment=environment)
-        run(environment, *arguments, "train", 3, *given)
+        run(environment, *arguments, "train=1", *given)
+        launch(folder, *launched, *arguments, "train=2", *given, environment=environment)
+        run(environment, *arguments, "train=3", *given)
     return folder
 
 
@@ -122,7 +122,7 @@ def test_two_ranks_of_cards_do_what_two_ranks_on_the_cpu_do(on_ranks, name):
 def test_two_ranks_share_an_evaluation(trained, folder_of_data):
     """And come to the same scores as one."""
     expected = {name: json.loads((trained / "cpu" / name / "scores.json").read_text()) for name in NAMES}
-    launch(trained, SCRIPT, str(folder_of_data), str(trained / "cpu"), "cpu", "use")
+    launch(trained, SCRIPT, str(folder_of_data), str(trained / "cpu"), "cpu", "evaluate")
     for name in NAMES:
         assert json.loads((trained / "cpu" / name / "scores.json").read_text()) == expected[name]
 

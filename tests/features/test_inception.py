@@ -76,7 +76,7 @@ def test_equals_torch_fidelity(tmp_path, zipped):
     torch.save(theirs.state_dict(), path, _use_new_zipfile_serialization=zipped)
     ours = inception.load(str(path))
     for size in [(32, 32), (28, 28), (299, 299), (64, 48), (400, 310)] if zipped else [(32, 32)]:
-        images = REFERENCES["inception_images"](*size, number=2)
+        images = REFERENCES["inception_images"](*size, number=2 if size == (32, 32) else 1)
         for mine, other in zip(_outputs(ours, images), theirs(torch.from_numpy(images)), strict=True):
             _assert_close(mine, other.numpy())
 

@@ -1,7 +1,5 @@
 """DCGAN's networks: sizes, the reference's layers and initialisation, labels, and other people's weights."""
 
-import doctest
-
 import numpy as np
 import paddle
 import pytest
@@ -21,12 +19,6 @@ def players(model, size=(8, 8), channels=3, depths=(6, 4), hidden=0, **labels):
     settings = {"image_size": size, "channels": channels, "hidden": hidden, **labels}
     generator = model.DcganGenerator(("noise", "labels"), ("fake_data",), depths=depths, latent_dim=5, **settings)
     return generator, model.DcganDiscriminator(("data", "labels"), ("score",), depths=depths[::-1], **settings)
-
-
-def test_docstring_examples(model):
-    result = doctest.testmod(model)
-    assert result.attempted > 4
-    assert result.failed == 0
 
 
 @pytest.mark.parametrize("channels", [1, 3])

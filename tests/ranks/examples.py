@@ -1,6 +1,7 @@
-"""Every example in small, by the scripts' own functions: ``examples.py DATA OUT DEVICE train EPOCHS`` or ``... use``.
+"""Every example in small, by the scripts' own functions: ``examples.py DATA OUT DEVICE train=EPOCHS evaluate export``.
 
-``train`` goes on from what is in OUT already; ``use`` evaluates and exports what was trained there.
+``train`` goes on from what is in OUT already; ``evaluate`` and ``export`` take what was trained there. Further commands
+may follow.
 """
 
 import importlib
@@ -11,6 +12,7 @@ from hydra import compose
 from hydra import initialize_config_dir
 from ppsci.utils import misc
 
+from ppsci_gan import plots
 from ppsci_gan.devices import device
 from ppsci_gan.devices import ranks
 from ppsci_gan.files import REPOSITORY
@@ -33,6 +35,7 @@ IMAGES = [
     "MODEL.dis_net.dim=2",
     "TRAIN.batch_size=4",
     "TRAIN.num_eval_samples=8",
+    "EVAL.num_images=4",
     "EVAL.splits=2",
     "EVAL.subset_size=4",
 ]
@@ -57,11 +60,8 @@ def settings(name: str, data: Path, out: Path, place: str, *overrides: str):
         return compose(f"wgangp_{name}", [*SMALL, *EXAMPLES[name], *given, *where, *overrides])
 
 
-def run(data: Path, out: Path, place: str, what: str, epochs: str = "1", *overrides: str) -> None:
-    device.select(place)
-    layers.choose_kernels("paddle")  # devices are compared bit by bit
-    ranks.start()
-    sys.path.insert(0, str(REPOSITORY / "examples" / "wgangp"))
+def run(data: Path, out: Path, place: str, what: str, *overrides: str) -> None:
+    what, _, epochs = what.partition("=")
     for name in EXAMPLES:
         script = importlib.import_module(f"wgangp_{name}")
         latest = out / name / "checkpoints" / "latest.safetensors"
@@ -71,10 +71,22 @@ def run(data: Path, out: Path, place: str, what: str, epochs: str = "1", *overri
             ranks.wait_for_all()  # that all have seen the same file
             script.train(settings(name, data, out, place, f"TRAIN.epochs={epochs}", *trained, *overrides))
         else:
+            mode = f"mode={'eval' if what == 'evaluate' else what}"
             given = f"EVAL.pretrained_gen_model_path={latest}"
-            script.evaluate(settings(name, data, out, place, "mode=eval", given))
-            script.export(settings(name, data, out, place, "mode=export", given))
+            getattr(script, what)(settings(name, data, out, place, mode, given))
+
+
+def main(data: str, out: str, place: str, *arguments: str) -> None:
+    plots.save_curves = lambda *_, **__: None  # would take longer than the training
+    device.select(place)
+    layers.choose_kernels("paddle")  # devices are compared bit by bit
+    ranks.start()
+    sys.path.insert(0, str(REPOSITORY / "examples" / "wgangp"))
+    overrides = [argument for argument in arguments if "." in argument]
+    for what in arguments:
+        if what not in overrides:
+            run(Path(data), Path(out), place, what, *overrides)
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
+    main(*sys.argv[1:])

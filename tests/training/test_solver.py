@@ -53,7 +53,7 @@ def config(output_dir, *overrides):
 
 
 @pytest.fixture
-def train(load_example):
+def train(load_example, plain_curves):
     """Train the toy example in this process and return the solver, taken when it starts to train."""
     script = load_example("wgangp", "wgangp_toy")
 
