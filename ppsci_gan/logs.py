@@ -42,6 +42,7 @@ def set_up(path: str | None = None, level: str = "info") -> None:
         >>> from ppsci_gan import logs
         >>> logs.set_up()  # doctest: +SKIP
     """
+    logging.raiseExceptions = False  # where a disk is full or a terminal closed, no line becomes a traceback
     logger.init_logger(NAME, path, level)
     for handler in logging.getLogger(NAME).handlers:
         handler.addFilter(_is_relevant)

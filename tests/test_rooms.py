@@ -13,6 +13,7 @@ ENTRANCES = {"__init__", "__main__", "usage"}  # which choose what to import
 # The command line, and what ppsci builds from a configuration.
 READERS = {
     "cli",
+    "runs",
     "sweeps",
     "usage",
     "config.checking",

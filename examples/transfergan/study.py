@@ -100,10 +100,9 @@ def execute(run: Run, folder: Path, overrides: list[str], best: str, threads: in
     if (place / "eval" / "scores.json").is_file():
         return
     own = [f"TRANSFER.load={run.load}", f"DATA.num_images={run.size}", f"seed={run.seed}"]
-    latest, finished = place / "checkpoints" / "latest.safetensors", place / "curves.png"
+    finished = place / "curves.png"
     if not finished.is_file():  # drawn when a training has ended
-        going_on = [f"TRAIN.checkpoint_path={latest}"] if latest.is_file() else []
-        start([*overrides, *own, *going_on, f"output_dir={place}"], place / "run.log", threads)
+        start([*overrides, *own, "TRAIN.checkpoint_path=auto", f"output_dir={place}"], place / "run.log", threads)
     weights = place / "checkpoints" / best
     evaluation = ["mode=eval", f"EVAL.pretrained_gen_model_path={weights}", f"output_dir={place}/eval"]
     start([*overrides, *own, *evaluation], place / "eval.log", threads)

@@ -138,7 +138,7 @@ def train(cfg: DictConfig):
     # Compared with the whole target domain, of which the training sees DATA.num_images.
     evaluation = GeneratorEvaluation(cfg, generator, real, lambda: read(cfg, generator, "test"), fit.invert)
     solver = AdversarialSolver(generator, phases, **evaluation.while_training(), cfg=cfg)
-    if average and cfg.TRAIN.checkpoint_path is None:
+    if average and not solver.is_resumed:
         solver.ema_model.start_from(average)
     solver.train()
     # --8<-- [end:solver]

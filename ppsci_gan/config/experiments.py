@@ -30,6 +30,8 @@ class Experiment(groups.Strict):
 
     mode: Literal["train", "eval", "export", "infer"]
     output_dir: str
+    resume: str | None
+    resume_changed: bool
     device: groups.Device
     seed: groups.Seed
     log_freq: PositiveInt

@@ -52,6 +52,9 @@ class Training(Strict):
     n_critic: PositiveInt
     update_freq: PositiveInt
     save_freq: NonNegativeInt
+    save_minutes: NonNegativeFloat | None
+    keep_checkpoints: PositiveInt | None
+    on_divergence: Literal["stop", "rollback"]
     sample_freq: NonNegativeInt | None
     eval_during_train: bool
     eval_freq: PositiveInt

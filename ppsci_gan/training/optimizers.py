@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import paddle
 import ppsci
@@ -52,17 +55,28 @@ def optimizer_state(optimizer: paddle.optimizer.Optimizer, model: nn.Layer) -> d
 
 
 def set_optimizer_state(optimizer: paddle.optimizer.Optimizer, model: nn.Layer, arrays: dict[str, np.ndarray]) -> None:
-    """Restore what ``optimizer_state`` returned; the scheduler keeps its own state.
+    """Restore what ``optimizer_state`` returned, or begin anew what it lacks; the scheduler keeps its own state.
 
     Args:
         optimizer: The optimizer.
         model: The network whose parameters it updates.
         arrays: Arrays by ``<parameter>/<slot>``.
+
+    Raises:
+        ValueError: One of them is of no parameter, or of another shape than its.
     """
     parameters = dict(model.named_parameters())
+    # Of an optimizer that has made steps already, Paddle wants a state of everything that these have touched.
+    present = {name: value.numpy() for name, value in optimizer_state(optimizer, model).items()}
     state, known = {}, {}
-    for key, value in arrays.items():
-        name, slot = key.rsplit("/", 1)
+    for key, value in {**_begun_anew(optimizer, present), **arrays}.items():
+        name, _, slot = key.rpartition("/")
+        if (
+            name not in parameters
+            or value.dtype.kind != "f"
+            or value.shape not in (tuple(parameters[name].shape), (1,))
+        ):
+            raise ValueError(f"{key}, {value.dtype} {list(value.shape)}, is of no parameter of {type(model).__name__}")
         known[name] = parameters[name]
         state[f"{_updated(parameters[name], optimizer)}_{slot}"] = paddle.to_tensor(value)
     if isinstance(optimizer._learning_rate, paddle.optimizer.lr.LRScheduler):
@@ -81,14 +95,53 @@ def reset_optimizer(optimizer: paddle.optimizer.Adam, model: nn.Layer) -> None:
         optimizer: The optimizer.
         model: The network whose parameters it updates.
     """
-    state = {name: value.numpy() for name, value in optimizer_state(optimizer, model).items()}
+    set_optimizer_state(optimizer, model, {})
+
+
+def _begun_anew(optimizer: paddle.optimizer.Optimizer, state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the state that an optimizer begins with: sums of zero, and of Adam the powers of its decays."""
+    begun = {}
     for name, value in state.items():
-        slot = name.rsplit("/", 1)[1]
-        if slot.startswith("moment"):
-            value[...] = 0
-        elif slot.startswith(("beta1_pow", "beta2_pow")):
-            value[...] = getattr(optimizer, f"_{slot[:5]}")
-    set_optimizer_state(optimizer, model, state)
+        slot = name.rpartition("/")[2]
+        is_power = slot.startswith(("beta1_pow", "beta2_pow"))
+        begun[name] = np.full_like(value, getattr(optimizer, f"_{slot[:5]}") if is_power else 0)
+    return begun
+
+
+@contextmanager
+def scale_rate(optimizer: paddle.optimizer.Optimizer, factor: float) -> Iterator[None]:
+    """Let an optimizer take smaller steps than its schedule says.
+
+    Args:
+        optimizer: The optimizer.
+        factor: Of the learning rate.
+
+    Examples:
+        >>> import paddle
+        >>> from ppsci_gan.training.optimizers import adam, scale_rate
+        >>> optimizer = adam(paddle.nn.Linear(2, 2), 10, 100, 1e-3, 0.0, 0.5, 0.9)
+        >>> with scale_rate(optimizer, 0.5):
+        ...     print(optimizer.get_lr())
+        0.0005
+        >>> optimizer.get_lr()
+        0.001
+    """
+    schedule, before = optimizer._learning_rate, optimizer.get_lr()
+
+    def set_rate(rate: float) -> None:
+        if isinstance(schedule, paddle.optimizer.lr.LRScheduler):
+            schedule.last_lr = rate
+        else:
+            optimizer.set_lr(rate)
+
+    if factor == 1:
+        yield
+        return
+    set_rate(before * factor)
+    try:
+        yield
+    finally:
+        set_rate(before)
 
 
 def _updated(parameter: paddle.Tensor, optimizer: paddle.optimizer.Optimizer) -> str:

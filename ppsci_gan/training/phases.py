@@ -18,7 +18,9 @@ from paddle import nn
 from ppsci_gan.devices import memory
 from ppsci_gan.devices import ranks
 from ppsci_gan.networks import latent
+from ppsci_gan.training import optimizers
 from ppsci_gan.training import precision
+from ppsci_gan.training.divergence import DivergenceWatch
 from ppsci_gan.training.precision import Precision
 
 Batch = tuple[dict[str, Tensor], dict[str, Tensor]]  # real samples and labels, by name
@@ -68,11 +70,13 @@ class Phase(NamedTuple):
 
 
 class Updates:
-    """Updates players: mixed precision, gradient accumulation, averaging over ranks.
+    """Updates players: mixed precision, accumulated gradients, averaging over ranks, no update that would spoil one.
 
     Attributes:
         counts: Number of updates that each phase had.
+        iteration: Number of the present iteration, from 1.
         progress: Share of the training that is done, from 0 to 1.
+        rate: Factor of all learning rates.
 
     Args:
         generator: Makes the generated samples of every phase.
@@ -88,9 +92,12 @@ class Updates:
         self.accumulate = accumulate
         self.scalers = {phase.name: precision.scaler() for phase in phases}
         self.counts = {phase.name: 0 for phase in phases}
+        self.watch = DivergenceWatch()
+        self.iteration = 1
         self.progress = 0.0
+        self.rate = 1.0
 
-    def update(self, phase: Phase, next_batch: Callable[[], Batch]) -> dict[str, Tensor]:
+    def update(self, phase: Phase, next_batch: Callable[[], Batch]) -> dict[str, float]:
         """Update a phase's player once.
 
         Args:
@@ -98,20 +105,41 @@ class Updates:
             next_batch: Returns the next batch of real data.
 
         Returns:
-            The loss and its terms, means over the accumulated parts, on the device.
+            The loss and its terms, means over the accumulated parts, and ``gradient_norm``.
 
         Raises:
             InputError: The device has not enough memory.
+            Diverged: The update would spoil the player, and was not made.
         """
+        scaler = self.scalers[phase.name]
         with memory.explain_out_of_memory(f"phase {phase.name}"), self.only_learning(phase.player):
-            parts = [self.backward(phase, next_batch(), phase.batch_size) for _ in range(self.accumulate)]
-            ranks.average_gradients(phase.player.parameters())
-            self.scalers[phase.name].step(phase.optimizer)
-            phase.optimizer.clear_grad(set_to_zero=False)
+            try:
+                parts = [self.backward(phase, next_batch(), phase.batch_size) for _ in range(self.accumulate)]
+                ranks.average_gradients(phase.player.parameters())
+                scaler.unscale(phase.optimizer)
+                # After an overflow of scaled losses the scaler skips the update by itself, and tries a smaller scale.
+                seen = self._average(parts), self._gradients(phase.player), self._situation(phase)
+                terms = self.watch.check(phase.name, *seen, only_scale=scaler.enabled)
+                with optimizers.scale_rate(phase.optimizer, self.rate):
+                    scaler.step(phase.optimizer)
+            finally:
+                phase.optimizer.clear_grad(set_to_zero=False)
         self.counts[phase.name] += 1
+        return terms
+
+    def _gradients(self, player: nn.Layer) -> list[Tensor]:
+        gradients = [parameter.grad for parameter in player.parameters()]
+        gradients = [gradient for gradient in gradients if gradient is not None]
+        return [precision.to_float32(value) for value in gradients] if self.precision.enabled else gradients
+
+    def _average(self, parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
         if self.accumulate == 1:
             return parts[0]
         return {name: paddle.stack([part[name] for part in parts]).mean() for name in parts[0]}
+
+    def _situation(self, phase: Phase) -> str:
+        rate = phase.optimizer.get_lr() * self.rate
+        return f"in iteration {self.iteration}, update {self.counts[phase.name] + 1}, learning rate {rate:.4g}"
 
     def backward(self, phase: Phase, batch: Batch, num_samples: int) -> dict[str, Tensor]:
         """Add the gradients of one part of an update to the player's; returns the detached loss and its terms."""

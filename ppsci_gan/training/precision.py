@@ -95,6 +95,15 @@ class Scaler:
         """Add the gradients of a loss, scaled, to the parameters'."""
         (self.scaler.scale(loss) if self.scaler else loss).backward()
 
+    def unscale(self, optimizer: paddle.optimizer.Optimizer) -> None:
+        """Undo the scaling of the gradients, before ``step``.
+
+        Args:
+            optimizer: The player's.
+        """
+        if self.scaler is not None:
+            self.scaler.unscale_(optimizer)
+
     def step(self, optimizer: paddle.optimizer.Optimizer) -> None:
         """Update the player; after an overflow, skip the update and halve the scale.
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+from ppsci.utils import logger
 
 from ppsci_gan import plots
 from ppsci_gan.files import atomic
@@ -44,8 +45,14 @@ class Scalars:
             out.write(json.dumps({"iteration": iteration, **values}) + "\n")
 
     def rows(self) -> list[dict[str, float]]:
-        """Return all rows, in order."""
-        return [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.is_file() else []
+        """Return all rows, in order; without what a killed process or a full disk has left half-written."""
+        if not self.path.is_file():
+            return []
+        lines = self.path.read_text(errors="replace").split("\n")
+        rows = [_parse(line) for line in lines if line]
+        if None in rows:
+            logger.warning(f"{self.path}: {rows.count(None)} of {len(rows)} lines are not whole and are left out.")
+        return [row for row in rows if row is not None]
 
     def drop_after(self, iteration: int) -> None:
         """Drop the rows after the iteration that a run resumes from.
@@ -84,3 +91,13 @@ class Scalars:
             plots.save_curves(losses, os.path.join(folder, "curves.png"))
         if scores:
             plots.save_curves(scores, os.path.join(folder, "scores.png"), levels=of_real)
+
+
+def _parse(line: str) -> dict[str, float] | None:
+    """Return a line's row; None where it is not one."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    is_row = isinstance(row, dict) and all(isinstance(value, (int, float)) for value in row.values())
+    return row if is_row and isinstance(row.get("iteration"), int) else None

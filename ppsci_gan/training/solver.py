@@ -30,6 +30,7 @@ from ppsci.utils import misc
 
 from ppsci_gan import logs
 from ppsci_gan import plots
+from ppsci_gan import runs
 from ppsci_gan import weights
 from ppsci_gan.data.batches import ShuffledBatches
 from ppsci_gan.devices import device
@@ -44,9 +45,13 @@ from ppsci_gan.training import dry_run
 from ppsci_gan.training import lines
 from ppsci_gan.training import optimizers
 from ppsci_gan.training import precision
+from ppsci_gan.training import resuming
 from ppsci_gan.training import trackers
 from ppsci_gan.training.average import GeneratorAverage
+from ppsci_gan.training.checkpoints import LATEST
+from ppsci_gan.training.checkpoints import RunCheckpoints
 from ppsci_gan.training.collapse import CollapseWatch
+from ppsci_gan.training.divergence import Diverged
 from ppsci_gan.training.phases import Batch
 from ppsci_gan.training.phases import Phase
 from ppsci_gan.training.phases import Updates
@@ -56,8 +61,11 @@ from ppsci_gan.training.stages import Stage
 from ppsci_gan.training.stages import Stages
 from ppsci_gan.weights.checkpoint import AVERAGE
 from ppsci_gan.weights.checkpoint import OPTIMIZER
+from ppsci_gan.weights.checkpoint import find_unusable
 
 MEANWHILE_SECONDS = 8.0  # without a line of the training, until one is added to those of log_freq
+ROLLBACKS = 5  # at most, of a run that diverges again and again
+LOWER = 0.5  # factor of the learning rates, at every rollback
 GRACE_SECONDS = 45  # that ranks have to finish an iteration and save, once they are told to stop
 
 
@@ -73,8 +81,10 @@ class Score(NamedTuple):
     higher_is_better: bool
 
     def better(self, value: float, than: float | None) -> bool:
-        """Whether a value beats another; anything beats None."""
-        return than is None or (value > than if self.higher_is_better else value < than)
+        """Whether a value beats another; any number beats None, and NaN nothing."""
+        if than is None:
+            return bool(np.isfinite(value))
+        return value > than if self.higher_is_better else value < than
 
 
 class Players(ppsci.arch.ModelList):
@@ -99,7 +109,9 @@ class AdversarialSolver(ppsci.solver.Solver):
     update. Evaluation, prediction, VisualDL, TensorBoard and W&B are ``ppsci.solver.Solver``'s.
 
     Everything random in an iteration follows from (seed, rank, iteration), and the order of the data from the seed. A
-    checkpoint therefore continues a run exactly: on the CPU bit by bit.
+    checkpoint therefore continues a run exactly: on the CPU bit by bit. A run that has diverged goes back to a
+    checkpoint, at most ``ROLLBACKS`` times, with other random numbers, another order of the data and learning rates
+    ``LOWER`` times as high; or it stops, as ``TRAIN.on_divergence`` says.
 
     On several ranks gradients are averaged, batch statistics shared and data divided; rank 0 writes.
 
@@ -162,21 +174,25 @@ class AdversarialSolver(ppsci.solver.Solver):
         self.train_epoch_func = train_epoch
         self.order: dict[str, ShuffledBatches] = {}
         self.positions: dict[str, tuple[int, int]] = {}  # in the data, where a stage or a checkpoint ended
-        self.interrupted = False
+        self.signalled = False  # this rank was told to stop
+        self.interrupted = False  # all ranks know, and stop after the same iteration
         self.scalars = Scalars(Path(self.output_dir, "scalars.jsonl"))
         self.precision = Precision(cfg.use_amp and bool(phases), cfg.amp_level, cfg.amp_dtype)
         for phase in phases:
             self.precision.prepare(phase.player, phase.optimizer)
         self.updates = Updates(generator, phases, self.precision, cfg.TRAIN.update_freq)
-        if self.resume_path is not None:
-            self.load_checkpoint(self.resume_path)
+        self.on_divergence = cfg.TRAIN.on_divergence
+        self.rollbacks: list[int] = []  # the iterations that the run went back to
+        folder = Path(self.output_dir, "checkpoints")
+        self.checkpoints = RunCheckpoints(folder, cfg.TRAIN.save_minutes, cfg.TRAIN.keep_checkpoints)
+        self.is_resumed = self._resume(cfg.TRAIN.checkpoint_path, cfg.resume_changed)
 
     def _parse_params_from_cfg(self, cfg: DictConfig):
         super()._parse_params_from_cfg(cfg)
         self.device = device.select(cfg.device)
         self.wandb_config = {"dir": cfg.output_dir, **cfg.wandb_config}
         # ppsci would load these itself, by unpickling and without the random states.
-        self.resume_path, self.checkpoint_path, self.pretrained_model_path = cfg.TRAIN.checkpoint_path, None, None
+        self.checkpoint_path, self.pretrained_model_path = None, None
         # Two players need two loss scalers; Precision has them.
         self.use_amp = False
 
@@ -194,28 +210,93 @@ class AdversarialSolver(ppsci.solver.Solver):
         """Train to the end, from the start or a checkpoint; Ctrl-C saves a checkpoint first.
 
         Raises:
-            FloatingPointError: A loss is no longer finite. The last checkpoint is from before.
+            TrainingError: It has diverged. The last good checkpoint is kept.
         """
         self.max_steps = self.stages.iterations
         self._try_stages()
-        self.scalars.drop_after(self.global_step)
+        if ranks.is_first():
+            runs.accept_settings(self.output_dir)
+            self.checkpoints.remove_leftovers()
+            self.scalars.drop_after(self.global_step)
         self.model.train()
+        if self.global_step >= self.max_steps:
+            logger.message(f"{self.output_dir} has finished already. A larger TRAIN.epochs goes further.")
         logger.info(f"Training from iteration {self.global_step} to {self.max_steps}, into {self.output_dir}")
         with self._catch_interrupt():
+            self._save_first()
             while self.global_step < self.max_steps and not self.interrupted:
-                epoch = self.global_step // self.iters_per_epoch + 1
-                self.train_epoch_func(self, epoch, self.log_freq)
-                if self.global_step % self.iters_per_epoch == 0 or self.global_step == self.max_steps:
-                    self._finish_epoch(epoch)
-                self.save_checkpoint("latest")
+                try:
+                    self._train_epoch()
+                except Diverged as error:
+                    self._go_back(error)
         ranks.wait_for_all()  # a rank that ends before the first has written would have the launcher end that
         if self.interrupted:
-            path = Path(self.output_dir, "checkpoints", "latest")
-            logger.message(f"Stopped after iteration {self.global_step}. Go on with TRAIN.checkpoint_path={path}")
+            logger.message(f"Stopped after iteration {self.global_step}. Go on with resume={self.output_dir}")
             sys.exit(130)
         if ranks.is_first():
-            self.scalars.plot(self.output_dir)
+            with self._survive_full_disk("the curves"):
+                self.scalars.plot(self.output_dir)
         logger.message(f"Curves, samples and checkpoints: {self.output_dir}")
+
+    def _train_epoch(self) -> None:
+        """Train to the end of the present epoch, and save."""
+        epoch = self.global_step // self.iters_per_epoch + 1
+        self.train_epoch_func(self, epoch, self.log_freq)
+        epoch_ends = self.global_step % self.iters_per_epoch == 0
+        is_over = self.interrupted or self.global_step == self.max_steps
+        if epoch_ends or self.global_step == self.max_steps:
+            self._finish_epoch(epoch)
+        if is_over:
+            self._save_or_explain()
+        elif self._is_save_due(epoch_ends):
+            self.save_latest()
+
+    def _go_back(self, error: Diverged) -> None:
+        """Go on from the last good checkpoint with other random numbers and a lower rate; or stop, if so configured."""
+        if self.on_divergence == "stop" or len(self.rollbacks) == ROLLBACKS:
+            raise TrainingError(self._explain_divergence(error)) from error
+        diverged_at, best, before = self.global_step + 1, self.best, self.rollbacks
+        checkpoint = self._choose_rollback()
+        self.checkpoints.go_back_to(checkpoint)
+        self._restore(checkpoint, resuming.read_state(checkpoint.state, checkpoint.path))
+        self.best = best  # their files are still there
+        self.rollbacks = [*before, self.global_step]
+        self.updates.rate = LOWER ** len(self.rollbacks)
+        logger.warning(
+            f"{error}. The update was not made. Back to {checkpoint.path}, of iteration {self.global_step}, with other "
+            f"random numbers and {self.updates.rate:g} of the learning rates: rollback {len(self.rollbacks)} of "
+            f"{ROLLBACKS}."
+        )
+        ranks.wait_for_all()  # until every rank has read what the first now replaces
+        if ranks.is_first():
+            with self._survive_full_disk("the scalars"):
+                self.scalars.drop_after(self.global_step)
+        self._write_scalars({"rollbacks": len(self.rollbacks), "diverged_at": diverged_at, "rate": self.updates.rate})
+
+    def _choose_rollback(self) -> weights.Checkpoint:
+        """Return the newest checkpoint since the last rollback or else one before it: what lies between led here."""
+        last = None
+        for checkpoint in self.checkpoints.newest_first():
+            state = resuming.read_state(checkpoint.state, checkpoint.path)
+            is_since = len(state.rollbacks) == len(self.rollbacks)
+            if not self.rollbacks or state.iteration < self.rollbacks[-1]:
+                return checkpoint
+            if is_since and state.iteration > self.rollbacks[-1]:
+                return checkpoint
+            if state.iteration == self.rollbacks[-1] and last is None:
+                last = checkpoint
+        if last is None:
+            raise TrainingError(f"{self.checkpoints.folder} has no checkpoint to go back to.")
+        return last  # there is no older one
+
+    def _explain_divergence(self, error: Diverged) -> str:
+        ways = "TRAIN.on_divergence=rollback, which lowers it by itself"
+        if self.on_divergence != "stop":
+            ways = f"other settings: after {ROLLBACKS} rollbacks to lower rates it diverges still"
+        return (
+            f"{error}. The update was not made, and no checkpoint is of after it. Go on with resume={self.output_dir} "
+            f"and a smaller TRAIN.lr_scheduler_gen.learning_rate, or with {ways}."
+        )
 
     def _try_stages(self) -> None:
         """Dry-run every stage, then restore all state, so that what the device lacks shows in the first minute.
@@ -256,15 +337,16 @@ class AdversarialSolver(ppsci.solver.Solver):
         self.positions.update({name: order.position for name, order in self.order.items()})
         self._open_data()
 
-    def run_iteration(self) -> dict[str, list[Tensor]]:
-        """Run every phase once; returns its terms by ``<phase>/<term>``, one per update, still on the device."""
+    def run_iteration(self) -> dict[str, list[float]]:
+        """Run every phase once; returns its terms by ``<phase>/<term>``, one per update."""
         stage, number = self.stages.after(self.global_step)
         if stage is not self.stage:
             self._enter(stage)
         stage.begin(number)
+        self.updates.iteration = self.global_step + 1
         self.updates.progress = self.global_step / self.stages.iterations
         misc.set_random_seed(self._iteration_seed())
-        terms: dict[str, list[Tensor]] = {}
+        terms: dict[str, list[float]] = {}
         for phase in self.phases:
             for update in range(phase.updates):
                 place = f"iteration {self.global_step + 1} of {self.stages.iterations}"
@@ -287,7 +369,13 @@ class AdversarialSolver(ppsci.solver.Solver):
 
     def _iteration_seed(self) -> int:
         # Mixed, because neighbouring seeds of a generator may give related streams.
-        return int(np.random.SeedSequence([self.seed, self.rank, self.global_step]).generate_state(1)[0])
+        return int(np.random.SeedSequence([self._stream(), self.rank, self.global_step]).generate_state(1)[0])
+
+    def _stream(self) -> int:
+        """Return the seed of everything random, which is another one after every rollback."""
+        if not self.rollbacks:
+            return self.seed
+        return int(np.random.SeedSequence([self.seed, len(self.rollbacks)]).generate_state(1)[0])
 
     def _open_data(self) -> None:
         for phase in self.phases:
@@ -300,23 +388,29 @@ class AdversarialSolver(ppsci.solver.Solver):
                     f"TRAIN.batch_size={phase.batch_size}{each} is more than the data set has, {size} samples: choose "
                     "a smaller one."
                 )
-            order = ShuffledBatches(size, phase.batch_size, self.seed, self.rank, self.world_size)
+            order = ShuffledBatches(size, phase.batch_size, self._stream(), self.rank, self.world_size)
             order.position = self.positions.get(phase.name, order.position)
             self.order[phase.name] = order
 
     @contextmanager
     def _catch_interrupt(self) -> Iterator[None]:
-        """Let a running iteration finish on Ctrl-C or SIGTERM, so that the checkpoint is whole."""
+        """Let a running iteration finish on Ctrl-C, SIGTERM or a closed terminal, so that the checkpoint is whole.
+
+        A second Ctrl-C does not wait.
+        """
 
         def stop(signum, frame):
-            self.interrupted = True
-            logger.message("Stopping after this iteration ...")
+            self.signalled = True
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            logger.message("Stopping after this iteration ...")
             if self.world_size > 1:
                 # Where the signal comes because another rank has died, waiting for that one would never end.
                 faulthandler.dump_traceback_later(GRACE_SECONDS, exit=True)
 
-        previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has set it
+            numbers.append(signal.SIGHUP)
+        previous = {number: signal.signal(number, stop) for number in numbers}
         try:
             yield
         finally:
@@ -326,11 +420,13 @@ class AdversarialSolver(ppsci.solver.Solver):
 
     def _finish_epoch(self, epoch: int) -> None:
         if self.each_epoch is not None:
-            self.each_epoch(epoch)
+            with self._survive_full_disk("what is drawn at the end of an epoch"):
+                self.each_epoch(epoch)
         if self.eval_during_train and epoch % self.eval_freq == 0 and epoch >= self.start_eval_epoch:
             self._evaluate_and_keep_best(epoch)
         if self.save_freq > 0 and epoch % self.save_freq == 0:
-            self.save_checkpoint(f"epoch_{epoch}")
+            with self._survive_full_disk(f"checkpoint epoch_{epoch}"):
+                self.save_checkpoint(f"epoch_{epoch}")
 
     def _evaluate_and_keep_best(self, epoch: int) -> None:
         scores, best = {}, []
@@ -340,13 +436,24 @@ class AdversarialSolver(ppsci.solver.Solver):
                 _, groups = self.eval(epoch)
             named = {f"{metric}.{key}": value for metric, values in groups.items() for key, value in values.items()}
             scores.update({f"eval_{kind}/{name}": value for name, value in named.items()})
-            if self.score is not None and self.score.better(named[self.score.name], self.best[kind]):
-                self.best[kind] = named[self.score.name]
-                self.save_checkpoint("best" if kind == "raw" else "best_averaged", averaged=kind == "averaged")
+            is_better = self.score is not None and self.score.better(named[self.score.name], self.best[kind])
+            if is_better and self._save_best(kind, named[self.score.name]):
                 best.append(kind)
         line = lines.describe_evaluation(scores, self.score and self.score.name, best)
         logger.message(f"[Eval][Epoch {epoch}/{self.epochs}] {line}")
         self._write_scalars(scores)
+
+    def _save_best(self, kind: str, value: float) -> bool:
+        """Save the best checkpoint; returns whether that could be."""
+        before, self.best = self.best, {**self.best, kind: value}
+        name, is_saved = "best" if kind == "raw" else "best_averaged", False
+        with self._survive_full_disk(f"checkpoint {name}"):
+            self.save_checkpoint(name, averaged=kind == "averaged")
+            is_saved = True
+        is_saved = ranks.any_rank(is_saved and ranks.is_first())
+        if not is_saved:
+            self.best = before  # the next better one is saved
+        return is_saved
 
     @contextmanager
     def averaged(self, wanted: bool = True) -> Iterator[None]:
@@ -391,33 +498,27 @@ class AdversarialSolver(ppsci.solver.Solver):
         with self.averaged(), memory.explain_out_of_memory("drawing samples", memory.EVALUATION):
             samples = self.generate(inputs, self.num_fixed)
         if ranks.is_first():
-            self.draw(samples, path)
-            trackers.add_picture(self, "samples", path)
+            with self._survive_full_disk(path):
+                self.draw(samples, path)
+                trackers.add_picture(self, "samples", path)
 
     def _draw_grid(self, samples: np.ndarray, path: str) -> None:
         plots.save_enlarged_grid(self.generator.to_images(samples), path)
 
-    def log(self, terms: list[dict[str, list[Tensor]]], seconds: float) -> None:
+    def log(self, terms: list[dict[str, list[float]]], seconds: float) -> None:
         """Print the means over the last iterations' updates, and write them to the scalars' file and writers.
 
         Args:
-            terms: What ``run_iteration`` returned, an iteration each; read from the device only here.
+            terms: What ``run_iteration`` returned, an iteration each.
             seconds: What they took.
         """
         means = _means(terms)
         values = dict(zip(means, ranks.mean(np.array(list(means.values()))).tolist()))
         scalers = {name: scaler for name, scaler in self.updates.scalers.items() if scaler.enabled}
-        # A loss that overflows float16 is no end: its scaler skips the update and tries a smaller scale.
-        bad = [name for name, value in values.items() if not np.isfinite(value) and name.split("/")[0] not in scalers]
-        if bad:
-            raise FloatingPointError(
-                f"{', '.join(bad)} is no longer finite at iteration {self.global_step}. Go on from the last checkpoint "
-                f"in {self.output_dir}/checkpoints with a smaller TRAIN.lr_scheduler_gen.learning_rate."
-            )
         for name, scaler in scalers.items():
             values.update({f"{name}/loss_scale": scaler.scale, f"{name}/skipped": scaler.skipped})
         per_second = self.stages.images_per_iteration(self.stage) * len(terms) / seconds
-        rates = {f"lr/{phase.name}": phase.optimizer.get_lr() for phase in self.phases}
+        rates = {f"lr/{phase.name}": phase.optimizer.get_lr() * self.updates.rate for phase in self.phases}
         self._log_progress(values, len(terms), seconds)
         self._write_scalars({**values, **rates, "images_per_second": per_second})
         if self.watch is not None:
@@ -425,7 +526,7 @@ class AdversarialSolver(ppsci.solver.Solver):
             if "diversity" in of_critic:  # a loss that classifies; Wasserstein's terms do not show a collapse
                 self._look_for_collapse(of_critic, len(terms))
 
-    def log_meanwhile(self, terms: list[dict[str, list[Tensor]]], seconds: float) -> None:
+    def log_meanwhile(self, terms: list[dict[str, list[float]]], seconds: float) -> None:
         """Print the means over this rank's updates since the last line; a slow run's next full line takes long.
 
         Args:
@@ -442,7 +543,7 @@ class AdversarialSolver(ppsci.solver.Solver):
         logger.info(
             f"[Train][Epoch {epoch + 1}/{self.epochs}][Iter {iteration + 1}/{self.iters_per_epoch}] "
             + (f"{self.stage.name}, " if self.stages.is_growing else "")
-            + f"lr: {self.phases[0].optimizer.get_lr():.2e}, "
+            + f"lr: {self.phases[0].optimizer.get_lr() * self.updates.rate:.2e}, "
             + ", ".join(f"{name}: {value:.4g}" for name, value in values.items())
             + f", {per_second:.0f} images/s, memory: {memory.peak_mb()} MB, eta: {remaining}"
         )
@@ -452,7 +553,7 @@ class AdversarialSolver(ppsci.solver.Solver):
         if complaint is None:
             return
         if self.watch.stop:
-            self.save_checkpoint("latest")
+            self.save_latest()
             kept = ", ".join(sorted(path.name for path in Path(self.output_dir, "checkpoints").glob("best*")))
             raise TrainingError(
                 f"stopped at iteration {self.global_step}: {complaint}. In {self.output_dir}/checkpoints the best so "
@@ -483,7 +584,8 @@ class AdversarialSolver(ppsci.solver.Solver):
 
     def _write_scalars(self, values: dict[str, float]) -> None:
         if ranks.is_first():
-            self.scalars.write(self.global_step, values)
+            with self._survive_full_disk("the scalars"):
+                self.scalars.write(self.global_step, values)
         logger.scalar(values, self.global_step, self.vdl_writer, self.wandb_writer, self.tbd_writer)
 
     def export_generator(self) -> None:
@@ -507,9 +609,19 @@ class AdversarialSolver(ppsci.solver.Solver):
         Args:
             name: Such as ``latest``.
             averaged: Whether its reader is to take the averaged generator, where there is one.
+
+        Raises:
+            Diverged: A weight is not finite or beyond any scale. Nothing is written.
+            OSError: It cannot be written. What there was before is still there.
         """
-        if not ranks.is_first():
-            return
+        checkpoint = self._collect(averaged) if ranks.is_first() else None
+        problem = checkpoint and find_unusable(checkpoint.tensors)
+        if ranks.any_rank(bool(problem)):
+            raise Diverged(f"{problem or 'a weight is not finite'} after iteration {self.global_step}")
+        if checkpoint:
+            self.checkpoints.save(name, checkpoint)
+
+    def _collect(self, averaged: bool) -> weights.Checkpoint:
         averaged = averaged and self.ema_model is not None
         checkpoint = weights.Checkpoint(
             {
@@ -521,12 +633,17 @@ class AdversarialSolver(ppsci.solver.Solver):
                     if isinstance(player, Player)
                 },
                 "use": {"generator": AVERAGE if averaged else "generator"},
-                "data": {name: order.position for name, order in self.order.items()},
+                "data": {**self.positions, **{name: order.position for name, order in self.order.items()}},
+                "samples": resuming.recognise_data(self._present_phases()),
                 "updates": self.updates.counts,
                 "best": self.best,
                 "schedulers": {phase.name: phase.scheduler.state_dict() for phase in self.phases if phase.scheduler},
                 "scalers": self.updates.state_dict(),
+                "scales": self.updates.watch.scales,
+                "rollbacks": self.rollbacks,
                 "stage": self.stages.state(self.global_step),
+                "ranks": self.world_size,
+                "config": self._settings(),
             }
         )
         for phase in self.phases:
@@ -538,56 +655,151 @@ class AdversarialSolver(ppsci.solver.Solver):
         if self.ema_model is not None:
             checkpoint.put(AVERAGE, {k: value.numpy() for k, value in self.ema_model.params_shadow.items()})
             checkpoint.state["averages"] = int(self.ema_model.n_avg)
-        checkpoint.write(Path(self.output_dir, "checkpoints", f"{name}.safetensors"))
+        return checkpoint
 
-    def load_checkpoint(self, path: str) -> None:
+    def _settings(self) -> dict[str, Any]:
+        """Return the configuration without what only says where a run begins and writes."""
+        settings = OmegaConf.to_container(self.cfg, resolve=True)
+        for key in ("mode", "output_dir", "resume", "resume_changed"):
+            settings.pop(key)
+        settings["TRAIN"].pop("checkpoint_path")
+        return settings
+
+    def _present_phases(self) -> Sequence[Phase]:
+        """Return the phases of the stage that the training is in."""
+        return self.stages[self.stages.position(self.global_step)[0]].phases
+
+    def is_save_due(self) -> bool:
+        """Whether ``latest`` is to be saved within an epoch; all ranks must call it."""
+        return self._is_save_due(epoch_ends=False)
+
+    def _is_save_due(self, epoch_ends: bool) -> bool:
+        return ranks.any_rank(ranks.is_first() and self.checkpoints.is_due(epoch_ends))  # others do not know how long
+
+    def _save_first(self) -> None:
+        """Save before the first iteration, so that there is something to go back to, and a full disk shows now."""
+        if ranks.any_rank(ranks.is_first() and not self.checkpoints.path(LATEST).exists()):
+            self._save_or_explain()
+
+    def save_latest(self) -> None:
+        """Save, or say why that is not possible and go on: there may be room again next time."""
+        with self._survive_full_disk("checkpoint latest"):
+            self.save_checkpoint(LATEST)
+
+    def save_stage(self) -> None:
+        """Save under the name of the stage that has ended."""
+        with self._survive_full_disk(f"checkpoint {self.stage.name}"):
+            self.save_checkpoint(self.stage.name)
+
+    def _save_or_explain(self) -> None:
+        """Save where there is no next time."""
+        try:
+            self.save_checkpoint(LATEST)
+        except OSError as error:
+            before = self.checkpoints.path(LATEST)
+            kept = f" The last one that could be is {before}." if before.exists() else ""
+            raise InputError(
+                f"{self.checkpoints.folder}: the state of iteration {self.global_step} cannot be saved "
+                f"({error.strerror}).{kept} Make room, or choose another output_dir."
+            ) from error
+
+    @contextmanager
+    def _survive_full_disk(self, what: str) -> Iterator[None]:
+        """Turn what a disk refuses into a warning: the training is worth more than what it writes on its way."""
+        try:
+            yield
+        except (OSError, InputError) as error:
+            reason = error if isinstance(error, OSError) else error.__cause__
+            if not isinstance(reason, OSError):
+                raise
+            logger.warning(f"{what} cannot be written ({reason.strerror or reason}); the training goes on.")
+
+    def _resume(self, path: str | None, changed: bool) -> bool:
+        """Resume from a checkpoint; ``auto`` is the newest of the run's own. Returns whether there was one."""
+        if path is None:
+            return False
+        if path != "auto":
+            self.load_checkpoint(path, changed)
+            return True
+        checkpoint = self.checkpoints.newest()
+        if checkpoint is None:
+            logger.message(f"{self.checkpoints.folder} has no checkpoint yet: this is the beginning of the run.")
+            return False
+        self._load(checkpoint, changed)
+        return True
+
+    def load_checkpoint(self, path: str, changed: bool = False) -> None:
         """Resume from a checkpoint: players, optimizers, schedulers, average, iteration and best scores.
 
         Args:
             path: ``<run>/checkpoints/<name>``, with or without suffix.
+            changed: Whether the data, networks, losses and so on may be others than the run's. Its best scores then
+                do not count.
 
         Raises:
-            InputError: It is no checkpoint, or one of other networks or of another seed.
+            InputError: It is no checkpoint, or damaged, or of other networks, another seed or other settings.
         """
-        checkpoint = weights.Checkpoint.read(path)
-        state = checkpoint.state
-        self._check_checkpoint(state, path)
+        self._load(weights.Checkpoint.read(path), changed)
+
+    def _load(self, checkpoint: weights.Checkpoint, changed: bool) -> None:
+        path = checkpoint.path
+        state = resuming.read_state(checkpoint.state, path)
+        if state.seed != self.seed and not changed:
+            raise InputError(f"{path} is of a run with seed={state.seed}: it can go on only with that.")
+        if not checkpoint.has_digest:
+            logger.warning(f"{path} is of an earlier version and has no digest: whether it is whole, nobody can tell.")
+        self._restore(checkpoint, state)
+        self._compare(state, path, changed)
+        logger.message(f"Going on from {path}, after iteration {self.global_step}")
+
+    def _compare(self, state: resuming.RunState, path: Any, changed: bool) -> None:
+        """Tell what has changed since the checkpoint, and refuse what would make it another run."""
+        changes = resuming.find_changes(state.config or {}, self._settings(), (state.ranks, self.world_size))
+        samples = resuming.recognise_data(self._present_phases())
+        other_data = any(samples.get(name, digest) != digest for name, digest in state.samples.items())
+        if not changed:
+            resuming.check_changes(changes, other_data, path)
+        elif other_data or any(not change.is_harmless for change in changes):
+            self.best = dict.fromkeys(self.best)
+            logger.warning(f"resume_changed=true: the best scores so far, {state.best}, no longer count.")
+        if changes:
+            logger.message("\n  ".join(["Changed since the checkpoint:", *map(str, changes)]))
+
+    def _restore(self, checkpoint: weights.Checkpoint, state: resuming.RunState) -> None:
+        path = checkpoint.path
         # The generator first: the critic's settings often follow the ones that its error message names.
         for name, player in sorted(self.players.items(), key=lambda item: item[1] is not self.generator):
             arrays = checkpoint.group(name)
             weights.check(player, arrays, path, "MODEL.gen_net" if player is self.generator else "MODEL.dis_net")
             precision.load(player, _to_tensors(arrays), self._find_optimizer(player))
         for phase in self.phases:
-            moments = checkpoint.group(f"{OPTIMIZER}/{phase.name}")
-            optimizers.set_optimizer_state(phase.optimizer, phase.player, moments)
-            if phase.scheduler:
-                phase.scheduler.set_state_dict(state["schedulers"][phase.name])
-        self.updates.set_state_dict(state.get("scalers", {}))
+            self._restore_optimizer(phase, checkpoint, state)
+        self.updates.set_state_dict({name: dict(scaler) for name, scaler in state.scalers.items()})
         if self.ema_model is not None:
             arrays = checkpoint.group(AVERAGE)
             if not arrays:
                 raise InputError(f"{path} has no moving average: add TRAIN.ema.use_ema=false.")
-            self.ema_model.set_state_dict({**_to_tensors(arrays), "n_avg": paddle.to_tensor(state["averages"])})
-        self.global_step, self.best = self.stages.find_iteration(state, path), state["best"]
+            weights.check(self.generator, arrays, path, "MODEL.gen_net")
+            self.ema_model.set_state_dict({**_to_tensors(arrays), "n_avg": paddle.to_tensor(state.averages)})
+        self.global_step = self.stages.find_iteration(state.model_dump(), path)
+        self.best = dict(state.best)
         # Earlier versions did not count, and took every iteration for alike.
         earlier = {phase.name: self.global_step * phase.updates for phase in self.phases}
-        self.updates.counts.update(state.get("updates", earlier))
-        self.positions = {name: tuple(position) for name, position in state["data"].items()}
-        logger.message(f"Going on from {path}, after iteration {self.global_step}")
+        self.updates.counts.update(earlier if state.updates is None else state.updates)
+        self.updates.watch.scales = dict(state.scales)
+        self.rollbacks, self.updates.rate = state.rollbacks, LOWER ** len(state.rollbacks)
+        self.stage, self.order, self.positions = None, {}, state.data
 
-    def _check_checkpoint(self, state: dict[str, Any], path: str) -> None:
-        if "schedulers" not in state:
+    def _restore_optimizer(self, phase: Phase, checkpoint: weights.Checkpoint, state: resuming.RunState) -> None:
+        try:
+            moments = checkpoint.group(f"{OPTIMIZER}/{phase.name}")
+            optimizers.set_optimizer_state(phase.optimizer, phase.player, moments)
+            if phase.scheduler:
+                phase.scheduler.set_state_dict(dict(state.schedules[phase.name]))
+        except (AssertionError, KeyError, ValueError) as error:  # the first is Paddle's, where a moment is missing
             raise InputError(
-                f"{path} holds weights only. To start from them, use TRAIN.pretrained_gen_model_path and "
-                "TRAIN.pretrained_dis_model_path."
-            )
-        if "data" not in state:
-            raise InputError(
-                f"{path} is of an earlier version, which kept no position in the data: a run cannot go on from it. Its "
-                "weights can be a start: TRAIN.pretrained_gen_model_path and TRAIN.pretrained_dis_model_path."
-            )
-        if state["seed"] != self.seed:
-            raise InputError(f"{path} is of a run with seed={state['seed']}: it can go on only with that.")
+                f"{checkpoint.path}: damaged, the optimizer's state of phase {phase.name} does not fit ({error})."
+            ) from error
 
 
 def train_epoch(solver: AdversarialSolver, epoch_id: int, log_freq: int) -> None:
@@ -603,7 +815,7 @@ def train_epoch(solver: AdversarialSolver, epoch_id: int, log_freq: int) -> None
     last = min(epoch_id * solver.iters_per_epoch, solver.max_steps)
     while solver.global_step < last and not solver.interrupted:
         terms.append(solver.run_iteration())
-        solver.interrupted = ranks.any_rank(solver.interrupted)
+        solver.interrupted = ranks.any_rank(solver.interrupted or solver.signalled)
         step, stage_is_done = solver.global_step, solver.stages.end_at(solver.global_step)
         if step % log_freq == 0 or step in (1, last) or stage_is_done or solver.interrupted:
             solver.log(terms, time.perf_counter() - start)
@@ -617,12 +829,17 @@ def train_epoch(solver: AdversarialSolver, epoch_id: int, log_freq: int) -> None
             solver.draw_samples(str(Path(solver.output_dir, "samples", f"{step:07d}.png")))
             start += time.perf_counter() - drawing
         if stage_is_done:
-            solver.save_checkpoint(solver.stage.name)
+            solver.save_stage()
+        # The last of an epoch is saved when the epoch has been scored, so that a run that is resumed scores it, too.
+        if step < last and not solver.interrupted and solver.is_save_due():
+            saving = time.perf_counter()
+            solver.save_latest()
+            start += time.perf_counter() - saving
 
 
-def _means(terms: list[dict[str, list[Tensor]]]) -> dict[str, float]:
+def _means(terms: list[dict[str, list[float]]]) -> dict[str, float]:
     names = dict.fromkeys(name for row in terms for name in row)
-    return {n: float(paddle.stack([value for row in terms for value in row.get(n, ())]).mean()) for n in names}
+    return {n: float(np.mean([value for row in terms for value in row.get(n, ())])) for n in names}
 
 
 def _to_tensors(arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:

@@ -79,8 +79,8 @@ def test_an_epoch_is_a_pass_over_the_data(run):
 
 def test_faces_from_end_to_end(run, load_example):
     trained = run("train")
-    names = ["best.safetensors", "best_averaged.safetensors", "latest.safetensors"]
-    assert names_in(trained / "checkpoints") == names
+    names = ["best", "best_averaged", "latest", "previous"]
+    assert names_in(trained / "checkpoints") == [f"{name}.safetensors" for name in names]
     assert names_in(trained / "samples") == ["0000003.png", "0000006.png"]  # a grid per epoch
     assert names_in(trained / "histograms") == ["epoch_00001.png", "epoch_00002.png"]
     rows = [row for row in rows_of(trained) if "generator/loss" in row]

@@ -68,7 +68,7 @@ EXPERIMENTS = {
     "transfergan": ("transfergan", [*SHORT, *SCORES, *PICTURES, *TARGET, "TRANSFER.load=none"], "cifar10"),
 }
 WITH_A_NAME = ("pgan", "dcgan", "transfergan")  # of a data set among several
-CHECKED = {"schema"}  # by ppsci_gan.config.check, before a script begins
+CHECKED = {"schema", "resume"}  # by ppsci_gan.config.check and ppsci_gan.runs, before a script begins
 
 
 def composed(name, *overrides):

@@ -86,7 +86,7 @@ def assert_same_run(found, expected):
 
 def test_train_evaluate_export_infer(run, load_example):
     trained = run("train", "TRAIN.eval_during_train=true", "TRAIN.eval_freq=1")
-    names = ["16x16", "4x4", "8x8", "best", "best_averaged", "latest"]
+    names = ["16x16", "4x4", "8x8", "best", "best_averaged", "latest", "previous"]
     assert names_in(trained / "checkpoints") == [f"{name}.safetensors" for name in names]
     # Every fourth iteration, and the end of every stage.
     assert names_in(trained / "samples") == [f"{number:07d}.png" for number in (4, 8, 10, 12, 16)]
@@ -215,7 +215,10 @@ def test_longer_stages_go_on_within_theirs(run):
     """Stages are counted in images, so that a run goes on where it was, also when it is to take longer."""
     first = run("train", stages((4, 0, 16), (8, 16, 0)), "TRAIN.sample_freq=0")
     latest = f"TRAIN.checkpoint_path={first}/checkpoints/latest"
-    run("train", stages((4, 0, 16), (8, 16, 16)), latest, "TRAIN.update_freq=2", "TRAIN.sample_freq=0")
+    longer = [stages((4, 0, 16), (8, 16, 16)), latest, "TRAIN.update_freq=2", "TRAIN.sample_freq=0"]
+    with pytest.raises(InputError, match="TRAIN.update_freq=1 in the run, 2 now"):
+        run("train", *longer)
+    run("train", *longer, "resume_changed=true")
     # Of 32 images at 8 pixels 16 were shown; two batches an iteration are left for the others.
     assert [row["iteration"] for row in rows_of(first)][-2:] == [2 + 2 + 1, 2 + 2 + 2]
 
@@ -302,7 +305,7 @@ def test_a_diverged_generator_has_no_score(run):
     tensors, state = checkpoint(trained)
     tensors = {name: value * np.nan if value.dtype == np.float32 else value for name, value in tensors.items()}
     weights.save_checkpoint(trained / "diverged.safetensors", tensors, state)
-    with pytest.raises(InputError, match="images contain NaN"):
+    with pytest.raises(InputError, match="diverged.safetensors: averaged/.* has a value that is nan"):
         run("evaluate", f"EVAL.pretrained_gen_model_path={trained}/diverged")
 
 

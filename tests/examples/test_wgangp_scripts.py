@@ -88,7 +88,7 @@ def check_training(output_dir, picture, average):
     """Checkpoints, scalars, curves and samples of a whole run are there, and say the right things."""
     kinds = ("raw", "averaged") if average else ("raw",)
     best = ["best.safetensors"] + ["best_averaged.safetensors"] * average
-    assert names_in(output_dir / "checkpoints") == [*best, "latest.safetensors"]
+    assert names_in(output_dir / "checkpoints") == [*best, "latest.safetensors", "previous.safetensors"]
     assert names_in(output_dir / "samples") == ["0000002.png", "0000004.png"]
     assert {size_of(file) for file in (output_dir / "samples").iterdir()} == {picture}
     assert {"curves.png", "scores.png"} <= set(names_in(output_dir))

@@ -58,7 +58,7 @@ def test_a_training_may_begin_with_more_critic_updates(warming_up, tmp_path):
     assert solver.order["critic"].position == (1, 4 * 8)  # 12 batches of 8, of 64 points: the order goes on
     assert {row["iteration"] for row in solver.scalars.rows()} >= {1, 2, 8}
     kept = sorted(file.stem for file in (tmp_path / "whole" / "checkpoints").iterdir())
-    assert kept == ["latest", "rest", "start"]
+    assert kept == ["latest", "previous", "rest", "start"]
 
 
 def test_it_goes_on_from_the_end_of_a_stage(warming_up, tmp_path):
