@@ -1,13 +1,19 @@
-"""Find files, and write them whole or not at all."""
+"""Find files, write them whole or not at all, and read no more of them than there should be."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import stat
+from collections.abc import Iterable
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import platformdirs
+
+from ppsci_gan.errors import InputError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -69,3 +75,112 @@ def locate(path: str | os.PathLike) -> Path:
     """
     path = Path(path).expanduser()
     return path if path.exists() or not (REPOSITORY / path).exists() else REPOSITORY / path
+
+
+def open_regular(path: str | os.PathLike, most: int | None = None) -> BinaryIO:
+    """Open a file to read, but no pipe, device or socket, which could wait or go on for ever.
+
+    Args:
+        path: The file.
+        most: Bytes that it may have; None for any number.
+
+    Raises:
+        InputError: It is no regular file, or larger.
+        OSError: It cannot be opened.
+
+    Examples:
+        >>> from ppsci_gan.files import open_regular
+        >>> open_regular("/dev/zero")
+        Traceback (most recent call last):
+            ...
+        ppsci_gan.errors.InputError: /dev/zero: not a regular file but a device. Give a file.
+    """
+    # O_NONBLOCK: or opening a pipe would wait for somebody to write into it. Windows has neither.
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise InputError(f"{path}: not a regular file but a {_kind(found.st_mode)}. Give a file.")
+        if most is not None and found.st_size > most:
+            raise InputError(f"{path}: {found.st_size:,} bytes, where there should be {most:,} at most.")
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def _kind(mode: int) -> str:
+    kinds = {"pipe": stat.S_ISFIFO, "socket": stat.S_ISSOCK, "folder": stat.S_ISDIR}
+    return next((kind for kind, is_one in kinds.items() if is_one(mode)), "device")
+
+
+def sha256(path: str | os.PathLike) -> str:
+    """Return a file's SHA-256 in hexadecimal digits.
+
+    Args:
+        path: A regular file.
+
+    Raises:
+        InputError: It is no regular file.
+
+    Examples:
+        >>> import os
+        >>> from ppsci_gan.files import sha256
+        >>> sha256(os.devnull)
+        Traceback (most recent call last):
+            ...
+        ppsci_gan.errors.InputError: /dev/null: not a regular file but a device. Give a file.
+    """
+    with open_regular(path) as stream:
+        total = hashlib.sha256()
+        while piece := stream.read(1 << 20):
+            total.update(piece)
+    return total.hexdigest()
+
+
+def write_digests(digests: str | os.PathLike, paths: Iterable[str | os.PathLike]) -> None:
+    """Write the SHA-256 of files in the same folder into a file that ``sha256sum --check`` reads, too.
+
+    Args:
+        digests: The file to write, such as ``generator.sha256``.
+        paths: The files.
+
+    Examples:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from ppsci_gan import files
+        >>> weights = Path(tempfile.mkdtemp(), "generator.pdiparams")
+        >>> _ = weights.write_bytes(bytes(10))
+        >>> files.write_digests(weights.with_suffix(".sha256"), [weights])
+        >>> files.check_digests(weights.with_suffix(".sha256"), [weights], "Export it again.")
+    """
+    lines = [f"{sha256(path)}  {Path(path).name}\n" for path in paths]
+    with atomic(digests) as temporary:
+        temporary.write_text("".join(lines), encoding="utf-8")
+
+
+def check_digests(digests: str | os.PathLike, paths: Iterable[str | os.PathLike], remedy: str) -> None:
+    """Refuse files of which a byte is another than when ``write_digests`` saw them.
+
+    Args:
+        digests: What ``write_digests`` wrote.
+        paths: The files.
+        remedy: What to do about a file that is not as it was.
+
+    Raises:
+        InputError: A file is missing, is not among those written, or has changed.
+
+    Examples:
+        See ``write_digests``.
+    """
+    try:
+        with open_regular(digests, most=1 << 20) as stream:
+            lines = [line.split("  ", 1) for line in stream.read().decode().splitlines()]
+        recorded = {line[-1]: line[0] for line in lines}
+        for path in paths:
+            if recorded.get(Path(path).name) != sha256(path):
+                raise InputError(f"{path}: not the file whose SHA-256 is in {digests}, or damaged. {remedy}")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{digests}: damaged ({error.reason}). {remedy}") from error
+    except FileNotFoundError as error:
+        raise InputError(f"{error.filename}: no such file. {remedy}") from error
