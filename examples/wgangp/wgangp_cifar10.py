@@ -35,7 +35,7 @@ CRITICS = {"resnet": WganGpCifar10Discriminator, "dcgan": WganGpCifar10DcganDisc
 
 
 def read(cfg: DictConfig, split: str) -> Images:
-    return images.read_data_set("cifar10", cfg.DATA.data_path, split)
+    return images.read_data_set("cifar10", cfg.DATA.data_path, split, cfg.DATA.max_bytes)
 
 
 def train(cfg: DictConfig):

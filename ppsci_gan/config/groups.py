@@ -82,6 +82,7 @@ class FileData(Strict):
     """Images of one data set, in files."""
 
     data_path: str | None
+    max_bytes: PositiveInt | None
 
 
 class Cifar10Data(FileData):

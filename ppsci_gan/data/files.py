@@ -1,19 +1,25 @@
-"""Checks shared by the data readers: path, checksum, labels."""
+"""Checks shared by the data readers: path, size, checksum, labels."""
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
 import logging
 import os
+import re
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from typing import BinaryIO
 
 import numpy as np
+import psutil
 
 from ppsci_gan.errors import InputError
+from ppsci_gan.files import open_regular
 
 
 def find_data(path: str | Path | None, source: str) -> Path:
@@ -68,10 +74,121 @@ def check_split(split: str, allowed: Sequence[str]) -> None:
         raise InputError(f"The split {split!r} is not one of {', '.join(allowed)}.")
 
 
+class Unpacked(io.RawIOBase):
+    """What a gzip file unpacks to, no more of it than there should be.
+
+    Wrap it in an ``io.BufferedReader``.
+
+    Args:
+        file: The open file.
+        name: Its name, for the error.
+        most: Number of bytes. May be changed between reads.
+
+    Raises:
+        InputError: On reading or seeking further.
+
+    Examples:
+        >>> import gzip, io
+        >>> from ppsci_gan.data.files import Unpacked
+        >>> bomb = io.BytesIO(gzip.compress(bytes(10**6)))
+        >>> io.BufferedReader(Unpacked(bomb, "bomb.gz", most=1000)).read()
+        Traceback (most recent call last):
+            ...
+        ppsci_gan.errors.InputError: bomb.gz: unpacks to more than 1,000 bytes, which is more than there should be. \
+Get the file again; if it is right, set DATA.max_bytes.
+    """
+
+    def __init__(self, file: BinaryIO, name: str, most: int):
+        self.unpacking, self.name, self.most = gzip.GzipFile(fileobj=file), name, most
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True; seeking backwards begins anew."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill the buffer as far as there are bytes; returns how many."""
+        count = self.unpacking.readinto(buffer)
+        self._check(self.unpacking.tell())
+        return count
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a position, and return it."""
+        self._check(offset)
+        return self.unpacking.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self.unpacking.tell()
+
+    def _check(self, position: int) -> None:
+        if position > self.most:
+            raise InputError(
+                f"{self.name}: unpacks to more than {self.most:,} bytes, which is more than there should be. Get the "
+                "file again; if it is right, set DATA.max_bytes."
+            )
+
+
+def open_gzip(path: Path, most: int) -> io.BufferedReader:
+    """Open a gzip file to read what it unpacks to.
+
+    Args:
+        path: The file.
+        most: Bytes that it may unpack to.
+
+    Raises:
+        InputError: It is no regular file, or already packed larger. On reading, also as ``Unpacked``.
+    """
+    return io.BufferedReader(Unpacked(open_regular(path, most), str(path), most))
+
+
+def check_memory(needed: int, what: str) -> None:
+    """Refuse what does not fit into the memory that is free.
+
+    Args:
+        needed: Bytes.
+        what: What needs them, for the error.
+
+    Raises:
+        InputError: There is less.
+
+    Examples:
+        >>> from ppsci_gan.data import files
+        >>> files.check_memory(10**15, "samples.npz")
+        Traceback (most recent call last):
+            ...
+        ppsci_gan.errors.InputError: samples.npz: needs 1,000,000.0 GB of memory, where ... GB are free.
+    """
+    free = available_memory()
+    if needed > free:
+        raise InputError(f"{what}: needs {needed / 1e9:,.1f} GB of memory, where {free / 1e9:,.1f} GB are free.")
+
+
+def available_memory() -> int:
+    """Return the bytes of memory that a process can still get: the machine's, or fewer in a container.
+
+    Examples:
+        >>> from ppsci_gan.data import files
+        >>> files.available_memory() > 0
+        True
+    """
+    group = Path("/sys/fs/cgroup")
+    free = psutil.virtual_memory().available
+    try:
+        limit, used = ((group / name).read_text().strip() for name in ("memory.max", "memory.current"))
+        reclaimable = re.search(r"^inactive_file (\d+)$", (group / "memory.stat").read_text(), re.MULTILINE)
+        return free if limit == "max" else min(free, int(limit) - int(used) + int(reclaimable[1]))
+    except OSError:  # no container, or one of another kind
+        return free
+
+
 def compare_md5(path: Path, published: str) -> None:
     """Warn if a file is not the published one. This may be intended, and its contents are checked anyway."""
     digest = hashlib.md5(usedforsecurity=False)
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         while chunk := stream.read(1 << 20):
             digest.update(chunk)
     if digest.hexdigest() != published:
@@ -98,10 +215,10 @@ def check_labels(labels: Any, num_images: int, where: str) -> np.ndarray:
         >>> files.check_labels([7, 2], 2, "test_batch")
         array([7, 2])
     """
-    try:
-        array = np.asarray(labels)
-    except ValueError as error:  # nested lists of different lengths
-        raise InputError(f"{where}: the labels are not a list of integers ({error}).") from error
+    # Looked at one by one: NumPy goes down into lists in lists, which may lead to the same list again and again.
+    if isinstance(labels, (list, tuple)) and not all(isinstance(label, (int, np.integer)) for label in labels):
+        raise InputError(f"{where}: the labels are not a list of integers.")
+    array = np.asarray(labels)
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise InputError(f"{where}: the labels are {array.dtype} {list(array.shape)}, not integers [N].")
     if len(array) != num_images:
