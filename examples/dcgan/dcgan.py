@@ -41,13 +41,8 @@ from ppsci_gan.training.optimizers import adam
 def read(cfg: DictConfig, generator: DcganGenerator, split: str) -> Images:
     """Return the images of a split, like those that the generator makes."""
     height = generator.image_shape[1]
-    settings = {
-        "height": height,
-        "num_samples": cfg.DATA.num_samples,
-        "seed": cfg.seed,
-        "max_bytes": cfg.DATA.max_bytes,
-    }
-    found = catalogue.open_images(cfg.DATA.name, split, cfg.DATA.data_path, **settings)
+    settings = {"height": height, "num_samples": cfg.DATA.num_samples, "seed": cfg.seed}
+    found = catalogue.open_images(cfg.DATA.name, split, cfg.DATA.data_path, max_bytes=cfg.DATA.max_bytes, **settings)
     images.check_fit(found, generator.image_shape, generator.label_num)
     return found
 

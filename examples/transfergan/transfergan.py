@@ -44,13 +44,8 @@ from ppsci_gan.weights.transfer import Transfer
 def read(cfg: DictConfig, generator: WganGpCifar10Generator, split: str) -> Images:
     """Return all images of the target's split, of their own size."""
     height = generator.image_shape[1]
-    settings = {
-        "height": height,
-        "num_samples": cfg.DATA.num_samples,
-        "seed": cfg.seed,
-        "max_bytes": cfg.DATA.max_bytes,
-    }
-    found = catalogue.open_images(cfg.DATA.name, split, cfg.DATA.data_path, **settings)
+    settings = {"height": height, "num_samples": cfg.DATA.num_samples, "seed": cfg.seed}
+    found = catalogue.open_images(cfg.DATA.name, split, cfg.DATA.data_path, max_bytes=cfg.DATA.max_bytes, **settings)
     if cfg.DATA.classes is not None:
         found = target.select_classes(found, cfg.DATA.classes)
     if cfg.DATA.coloured:

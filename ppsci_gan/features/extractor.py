@@ -184,8 +184,8 @@ def load_classifier(path: str) -> Extractor:
     _, state = weights.read_checkpoint(path)
     if not {"data", "image_shape", "width", "test_accuracy"} <= set(state):
         raise InputError(
-            f"{path}: not a classifier. Train one with python -m ppsci_gan.commands.features, or take one from "
-            "pretrained/."
+            f"{weights.shown(path)}: not a classifier. Train one with python -m ppsci_gan.commands.features, or "
+            "take one from pretrained/."
         )
     network = Classifier(state["image_shape"][0], state["width"], whiten=state.get("whiten", False))
     weights.load(network, path, "EVAL.classifier.weights", "classifier")

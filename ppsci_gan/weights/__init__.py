@@ -4,6 +4,7 @@ from ppsci_gan.weights.checkpoint import Checkpoint
 from ppsci_gan.weights.checkpoint import read_checkpoint
 from ppsci_gan.weights.checkpoint import save_checkpoint
 from ppsci_gan.weights.finding import find
+from ppsci_gan.weights.finding import shown
 from ppsci_gan.weights.loading import build
 from ppsci_gan.weights.loading import check
 from ppsci_gan.weights.loading import describe
@@ -34,4 +35,5 @@ __all__ = [
     "restore",
     "save",
     "save_checkpoint",
+    "shown",
 ]
