@@ -138,6 +138,46 @@ def sha256(path: str | os.PathLike) -> str:
     return total.hexdigest()
 
 
+def seal(path: str | os.PathLike) -> None:
+    """Append the SHA-256 of a file's bytes to them, for ``is_sealed``.
+
+    Args:
+        path: A file of a format whose readers do not mind what is behind its end, such as ``.npy``.
+
+    Examples:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from ppsci_gan import files
+        >>> path = Path(tempfile.mkdtemp(), "a.npy")
+        >>> _ = path.write_bytes(b"content")
+        >>> files.is_sealed(path)
+        False
+        >>> files.seal(path)
+        >>> files.is_sealed(path)
+        True
+    """
+    digest = bytes.fromhex(sha256(path))
+    with open(path, "ab") as stream:
+        stream.write(digest)
+
+
+def is_sealed(path: str | os.PathLike) -> bool:
+    """Whether a file is there and not a byte of it has changed since ``seal``.
+
+    Args:
+        path: The file.
+    """
+    try:
+        with open_regular(path) as stream:
+            left, total = os.fstat(stream.fileno()).st_size - hashlib.sha256().digest_size, hashlib.sha256()
+            while left > 0 and (piece := stream.read(min(left, 1 << 20))):
+                total.update(piece)
+                left -= len(piece)
+            return left == 0 and stream.read() == total.digest()
+    except (OSError, InputError):
+        return False
+
+
 def write_digests(digests: str | os.PathLike, paths: Iterable[str | os.PathLike]) -> None:
     """Write the SHA-256 of files in the same folder into a file that ``sha256sum --check`` reads, too.
 

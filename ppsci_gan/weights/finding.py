@@ -8,12 +8,12 @@ import hashlib
 import os
 import re
 from pathlib import Path
+from typing import Any
 from typing import BinaryIO
 from urllib.parse import urldefrag
 from urllib.parse import urlparse
 
 import pooch
-import requests
 
 from ppsci_gan.errors import InputError
 from ppsci_gan.files import REPOSITORY
@@ -114,7 +114,7 @@ def _fetch(url: str, output_file: str, registry: pooch.Pooch, suffix: str) -> No
     """Download as pooch does, but no endless file and only weights; what raises here does not enter the cache."""
     from ppsci_gan.weights import loading  # here, because it finds its files by this module
 
-    def check_length(response: requests.Response, *args, **kwargs) -> None:
+    def check_length(response: Any, *args, **kwargs) -> None:
         if int(response.headers.get("Content-Length", 0)) > MOST_BYTES:
             raise OSError(_TOO_LARGE)
 
