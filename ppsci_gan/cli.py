@@ -171,7 +171,8 @@ def _finish_or_exit(step: Callable, config: DictConfig) -> None:
 
 def _check(config: DictConfig) -> None:
     _check_preset(OmegaConf.select(config, "hydra.runtime.choices") or {})  # a composed configuration has none
-    schema.check(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]))
+    own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    schema.check(own)
     device.select(config.device)
     try:
         os.makedirs(config.output_dir, exist_ok=True)
@@ -180,6 +181,7 @@ def _check(config: DictConfig) -> None:
         raise InputError(
             f"output_dir={config.output_dir}: nothing can be written there ({error.strerror}). Choose another folder."
         ) from error
+    schema.check_needs(own)
 
 
 def _check_preset(choices: DictConfig) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import platformdirs
+import psutil
 
 from ppsci_gan.errors import InputError
 
@@ -112,6 +114,46 @@ def open_regular(path: str | os.PathLike, most: int | None = None) -> BinaryIO:
 def _kind(mode: int) -> str:
     kinds = {"pipe": stat.S_ISFIFO, "socket": stat.S_ISSOCK, "folder": stat.S_ISDIR}
     return next((kind for kind, is_one in kinds.items() if is_one(mode)), "device")
+
+
+def check_memory(needed: int, what: str) -> None:
+    """Refuse what does not fit into the memory that is free.
+
+    Args:
+        needed: Bytes.
+        what: What needs them, for the error.
+
+    Raises:
+        InputError: There is less.
+
+    Examples:
+        >>> from ppsci_gan import files
+        >>> files.check_memory(10**15, "samples.npz")
+        Traceback (most recent call last):
+            ...
+        ppsci_gan.errors.InputError: samples.npz: needs 1,000,000.0 GB of memory, where ... GB are free.
+    """
+    free = available_memory()
+    if needed > free:
+        raise InputError(f"{what}: needs {needed / 1e9:,.1f} GB of memory, where {free / 1e9:,.1f} GB are free.")
+
+
+def available_memory() -> int:
+    """Return the bytes of memory that a process can still get: the machine's, or fewer in a container.
+
+    Examples:
+        >>> from ppsci_gan import files
+        >>> files.available_memory() > 0
+        True
+    """
+    group = Path("/sys/fs/cgroup")
+    free = psutil.virtual_memory().available
+    try:
+        limit, used = ((group / name).read_text().strip() for name in ("memory.max", "memory.current"))
+        reclaimable = re.search(r"^inactive_file (\d+)$", (group / "memory.stat").read_text(), re.MULTILINE)
+        return free if limit == "max" else min(free, int(limit) - int(used) + int(reclaimable[1]))
+    except OSError:  # no container, or one of another kind
+        return free
 
 
 def sha256(path: str | os.PathLike) -> str:

@@ -14,6 +14,7 @@ READERS = {
     "cli",
     "usage",
     "config.checking",
+    "config.needs",
     "training.solver",
     "evaluation.generator",
     "export.inference",

@@ -3,12 +3,12 @@
 from typing import Any
 from typing import Literal
 
-from pydantic import NonNegativeInt
-from pydantic import PositiveInt
 from pydantic import model_validator
 
 from ppsci_gan.config import groups
 from ppsci_gan.config import training
+from ppsci_gan.config.groups import NonNegativeInt
+from ppsci_gan.config.groups import PositiveInt
 from ppsci_gan.config.networks import make_model_schema
 from ppsci_gan.networks import dcgan
 from ppsci_gan.networks import pgan

@@ -4,15 +4,15 @@ from typing import Annotated
 from typing import Literal
 
 from pydantic import Field
-from pydantic import NonNegativeFloat
-from pydantic import NonNegativeInt
-from pydantic import PositiveFloat
-from pydantic import PositiveInt
 from pydantic import ValidationInfo
 from pydantic import field_validator
 
 from ppsci_gan.config.groups import ONE_GENERATOR
 from ppsci_gan.config.groups import Families
+from ppsci_gan.config.groups import NonNegativeFloat
+from ppsci_gan.config.groups import NonNegativeInt
+from ppsci_gan.config.groups import PositiveFloat
+from ppsci_gan.config.groups import PositiveInt
 from ppsci_gan.config.groups import Share
 from ppsci_gan.config.groups import Strict
 from ppsci_gan.config.groups import only

@@ -7,7 +7,6 @@ import hashlib
 import io
 import logging
 import os
-import re
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -16,7 +15,6 @@ from typing import Any
 from typing import BinaryIO
 
 import numpy as np
-import psutil
 
 from ppsci_gan.errors import InputError
 from ppsci_gan.files import open_regular
@@ -143,46 +141,6 @@ def open_gzip(path: Path, most: int) -> io.BufferedReader:
         InputError: It is no regular file, or already packed larger. On reading, also as ``Unpacked``.
     """
     return io.BufferedReader(Unpacked(open_regular(path, most), str(path), most))
-
-
-def check_memory(needed: int, what: str) -> None:
-    """Refuse what does not fit into the memory that is free.
-
-    Args:
-        needed: Bytes.
-        what: What needs them, for the error.
-
-    Raises:
-        InputError: There is less.
-
-    Examples:
-        >>> from ppsci_gan.data import files
-        >>> files.check_memory(10**15, "samples.npz")
-        Traceback (most recent call last):
-            ...
-        ppsci_gan.errors.InputError: samples.npz: needs 1,000,000.0 GB of memory, where ... GB are free.
-    """
-    free = available_memory()
-    if needed > free:
-        raise InputError(f"{what}: needs {needed / 1e9:,.1f} GB of memory, where {free / 1e9:,.1f} GB are free.")
-
-
-def available_memory() -> int:
-    """Return the bytes of memory that a process can still get: the machine's, or fewer in a container.
-
-    Examples:
-        >>> from ppsci_gan.data import files
-        >>> files.available_memory() > 0
-        True
-    """
-    group = Path("/sys/fs/cgroup")
-    free = psutil.virtual_memory().available
-    try:
-        limit, used = ((group / name).read_text().strip() for name in ("memory.max", "memory.current"))
-        reclaimable = re.search(r"^inactive_file (\d+)$", (group / "memory.stat").read_text(), re.MULTILINE)
-        return free if limit == "max" else min(free, int(limit) - int(used) + int(reclaimable[1]))
-    except OSError:  # no container, or one of another kind
-        return free
 
 
 def compare_md5(path: Path, published: str) -> None:

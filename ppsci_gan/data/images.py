@@ -16,9 +16,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from ppsci_gan.data import cifar10
-from ppsci_gan.data import files
 from ppsci_gan.data import mnist
 from ppsci_gan.errors import InputError
+from ppsci_gan.files import check_memory
 from ppsci_gan.files import open_regular
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
@@ -159,7 +159,7 @@ def read_folder(folder: Path) -> np.ndarray:
     if not paths:
         raise InputError(f"{folder}: no pictures there ({', '.join(SUFFIXES)}).")
     first = _decode(paths[0])
-    files.check_memory(len(paths) * first.nbytes, f"{folder}: its {len(paths):,} pictures")
+    check_memory(len(paths) * first.nbytes, f"{folder}: its {len(paths):,} pictures")
     images = np.empty([len(paths), *first.shape], np.uint8)
 
     def decode(index: int) -> None:
@@ -220,7 +220,7 @@ def _read_array(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray:
             raise ValueError(
                 f"{member.file_size - stream.tell():,} bytes of {name} for {list(shape)} values of {dtype}"
             )
-    files.check_memory(size, f"{path}: {name}")
+    check_memory(size, f"{path}: {name}")
     with archive.open(member) as stream:
         return np.lib.format.read_array(stream, allow_pickle=False)
 

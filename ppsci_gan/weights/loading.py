@@ -19,7 +19,9 @@ from ppsci.utils import logger
 from ppsci_gan import pickles
 from ppsci_gan.errors import InputError
 from ppsci_gan.files import atomic
+from ppsci_gan.files import check_memory
 from ppsci_gan.files import open_regular
+from ppsci_gan.networks import base
 from ppsci_gan.networks.base import Player
 from ppsci_gan.weights import torch_files
 from ppsci_gan.weights.checkpoint import Checkpoint
@@ -208,6 +210,11 @@ def build(name: str, settings: Mapping[str, Any], classes: Sequence[type[Player]
         inspect.signature(network_class).bind(**settings)
     except TypeError as error:
         raise InputError(f"{source}: damaged, the settings of its {name} are not whole ({error}).") from error
+    try:
+        needed = 4 * base.count_weights(base.outline(network_class, settings, str(source)))
+    except (TypeError, ValueError, KeyError, AttributeError, ZeroDivisionError) as error:  # InputError among them
+        raise InputError(f"{source}: damaged, its {name} cannot have such settings ({str(error)[:200]}).") from error
+    check_memory(needed, f"{source}: its {name}")
     return network_class(**settings)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ppsci_gan import files
 from ppsci_gan.data import images
 from ppsci_gan.errors import InputError
 
@@ -154,7 +155,7 @@ def test_a_picture_of_too_many_pixels_is_not_decoded(tmp_path):
 
 def test_pictures_that_do_not_fit_into_memory_are_refused_before_they_are_read(tmp_path, monkeypatch):
     write(tmp_path)
-    monkeypatch.setattr(images.files, "available_memory", lambda: 100)
+    monkeypatch.setattr(files, "available_memory", lambda: 100)
     with pytest.raises(InputError, match="its 3 pictures: needs 0.0 GB of memory, where 0.0 GB are free"):
         images.read(str(tmp_path))
 
