@@ -197,7 +197,7 @@ class ImageEvaluation(Evaluation, Choice):
     num_images: PositiveInt
     scores: Families
     splits: PositiveInt
-    subset_size: Annotated[int, Field(ge=2)]
+    subset_size: Annotated[int, Field(ge=2, lt=2**31)]
     inception: ScoringInception
     classifier: ScoringNetwork
 

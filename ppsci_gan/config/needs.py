@@ -43,12 +43,12 @@ def check_needs(cfg: DictConfig | dict[str, Any]) -> None:
         >>> from ppsci_gan import config
         >>> from ppsci_gan.files import REPOSITORY
         >>> with initialize_config_dir(str(REPOSITORY / "conf"), version_base=None):
-        ...     cfg = compose("wgangp_toy", ["EVAL.num_samples=1000000000000", "output_dir=."])
+        ...     cfg = compose("wgangp_toy", ["MODEL.gen_net.dim=10000000", "output_dir=."])
         >>> config.check_needs(cfg)
         Traceback (most recent call last):
             ...
-        ppsci_gan.errors.InputError: This configuration needs about 218,000 GB of memory; ... GB are free:
-          EVAL.num_samples=1000000000000: 218,000 GB
+        ppsci_gan.errors.InputError: This configuration needs about 5,600,002 GB of memory; ... GB are free:
+          MODEL.gen_net: 5,600,002 GB
         Make these smaller.
     """
     values = dict(OmegaConf.to_container(cfg, resolve=True) if isinstance(cfg, DictConfig) else cfg)

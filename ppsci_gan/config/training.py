@@ -98,7 +98,7 @@ class Collapse(Strict):
 
     window: PositiveInt
     diversity: NonNegativeFloat
-    accuracy: Annotated[float, Field(gt=0.5)]
+    accuracy: Annotated[float, Field(gt=0.5, le=1)]
     stop: bool
 
 
@@ -132,7 +132,7 @@ class GrowingTraining(Training, ScoredImages):
 
     epochs: only(1, "it follows from TRAIN.stages; leave it 1.")
     stages: Annotated[list[GrowthStage], Field(min_length=1)]
-    start_scale: NonNegativeInt
+    start_scale: Annotated[int, Field(ge=0, lt=30)]
     reset_optimizer: bool
     reset_average: bool
 
