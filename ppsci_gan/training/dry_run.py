@@ -93,8 +93,8 @@ def check_batch(run: Callable[[int], None], batch_size: int, place: str, advice:
     free = memory.free_bytes()
     if free is not None and needed > free:
         raise InputError(
-            f"{place}: {batch_size} samples need about {needed / 1e9:,.1f} GB of memory, where {free / 1e9:,.1f} GB are "
-            f"free.\n{advice}"
+            f"{place}: {batch_size} samples need about {needed / 1e9:,.1f} GB of memory, where {free / 1e9:,.1f} GB "
+            f"are free.\n{advice}"
         )
     return seconds
 
