@@ -108,7 +108,7 @@ def explain_errors(function: Callable) -> Callable:
         except RuntimeError as error:
             if not ranks.is_peer_failure(error):
                 raise
-            message = f"another rank has ended; its own log says why ({str(error).splitlines()[-1][:200]})."
+            message = ranks.explain_peer_failure(error)
         except KeyboardInterrupt:  # while training, the solver takes care of it
             print("Interrupted.", file=sys.stderr)
             sys.exit(130)

@@ -294,10 +294,7 @@ def test_every_job_of_a_multi_run_is_checked(tmp_path, override, message):
 SCRIPT = """
 import hydra
 
-from omegaconf import OmegaConf
-
 from ppsci_gan import cli
-from ppsci_gan.config import check_needs
 from ppsci_gan.errors import InputError
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from math import prod
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
@@ -56,7 +57,8 @@ def check_needs(cfg: DictConfig | dict[str, Any]) -> None:
     players = _outline_players(experiment)
     _refuse_above(available_memory(), "memory", dict(_memory(experiment, players)))
     if experiment.mode == "train":
-        free = shutil.disk_usage(experiment.output_dir).free
+        folder = Path(experiment.output_dir).absolute()  # may be made later, under a name with the time
+        free = shutil.disk_usage(next(place for place in (folder, *folder.parents) if place.exists())).free
         _refuse_above(free, f"disk space in {experiment.output_dir}", dict(_disk(experiment, players)))
 
 
