@@ -10,7 +10,7 @@ SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_inf
 INSTALL := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517
 
-.PHONY: help demo test parity bench docs lint lock clean
+.PHONY: help demo test parity bench soak docs lint lock clean
 .NOTPARALLEL:
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make test   run the tests"
 	@echo "make parity install PyTorch, with which tests and benchmarks then compare"
 	@echo "make bench  time training and evaluation (a quarter of an hour; BENCH='--only toy mnist' for parts)"
+	@echo "make soak   give every reader 2,000 bad files (a quarter of an hour)"
 	@echo "make docs   build the documentation into site/"
 	@echo "make lint   check style"
 	@echo "make lock   renew constraints.txt"
@@ -36,6 +37,9 @@ parity: $(VENV)/.installed-parity
 
 bench: $(VENV)/.installed-run
 	$(BIN)/python benchmarks/bench.py --json outputs/bench.json $(BENCH)
+
+soak: $(VENV)/.installed-run
+	$(BIN)/python soak/bad_files.py
 
 docs: $(VENV)/.installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -162,8 +162,8 @@ def _bounded_yaml() -> Iterator[None]:
 
     def bounded() -> type:
         class Loader(usual()):
-            def __init__(self, stream: TextIO):
-                text = stream.read(MOST_YAML + 1)
+            def __init__(self, stream: TextIO | str):
+                text = stream if isinstance(stream, str) else stream.read(MOST_YAML + 1)
                 self.path = getattr(stream, "name", "YAML")
                 if len(text) > MOST_YAML:
                     raise InputError(f"{self.path}: more than {MOST_YAML:,} characters; this is no configuration.")

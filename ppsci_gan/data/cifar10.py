@@ -85,12 +85,13 @@ def _read_folder_batches(folder: Path, names: list[str], most: int) -> Iterator[
 
 
 def _read_tar_batches(path: Path, names: list[str], most: int) -> Iterator[tuple[str, Any]]:
-    """Yield name and content of each batch in the archive, decompressing it once and no further than needed."""
+    """Yield name and content of each batch in the archive, decompressing it once, to its checksum."""
     missing = list(names)
     try:
         with open_regular(path, most) as file:
             files.compare_md5(path, MD5)
-            for archive, member in _read_members(files.Unpacked(file, str(path), most)):
+            unpacked = files.Unpacked(file, str(path), most)
+            for archive, member in _read_members(unpacked):
                 name = PurePosixPath(member.name).name
                 if member.isfile() and name in missing:
                     if member.size > most // 3:  # of six batches
@@ -98,6 +99,7 @@ def _read_tar_batches(path: Path, names: list[str], most: int) -> Iterator[tuple
                     missing.remove(name)
                     yield name, pickles.load(archive.extractfile(member), f"{path}: {name}")
                 if not missing:
+                    files.finish(unpacked)
                     return
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: truncated, or not a tar.gz file ({error}). {SOURCE}") from error

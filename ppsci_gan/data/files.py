@@ -72,6 +72,9 @@ def check_split(split: str, allowed: Sequence[str]) -> None:
         raise InputError(f"The split {split!r} is not one of {', '.join(allowed)}.")
 
 
+PIECE = 1 << 20  # bytes
+
+
 class Unpacked(io.RawIOBase):
     """What a gzip file unpacks to, no more of it than there should be.
 
@@ -109,7 +112,8 @@ Get the file again; if it is right, set DATA.max_bytes.
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill the buffer as far as there are bytes; returns how many."""
-        count = self.unpacking.readinto(buffer)
+        room = min(len(buffer), PIECE, self.most + 1 - self.unpacking.tell())  # one byte more shows that there is more
+        count = self.unpacking.readinto(memoryview(buffer)[: max(1, room)])
         self._check(self.unpacking.tell())
         return count
 
@@ -128,6 +132,16 @@ Get the file again; if it is right, set DATA.max_bytes.
                 f"{self.name}: unpacks to more than {self.most:,} bytes, which is more than there should be. Get the "
                 "file again; if it is right, set DATA.max_bytes."
             )
+
+
+def finish(stream: io.RawIOBase | io.BufferedReader) -> None:
+    """Read what is left of a stream: at its end gzip compares the checksum.
+
+    Args:
+        stream: The stream.
+    """
+    while stream.read(PIECE):
+        pass
 
 
 def open_gzip(path: Path, most: int) -> io.BufferedReader:

@@ -65,6 +65,8 @@ def _read_pickle(path: Path, split: str, max_bytes: int | None) -> tuple[np.ndar
     files.check_split(split, PICKLE_SPLITS)
     with files.open_gzip(path, max_bytes or MOST_OF_PICKLE) as stream:
         content = pickles.load(stream, str(path))
+        with pickles.explain_errors(str(path)):
+            files.finish(stream)
     if not _is_sequence(content, 3) or not all(_is_sequence(part, 2) for part in content):
         raise InputError(f"{path}: not three pairs (images, labels) for train, valid and test. {SOURCE}")
     values, labels = content[PICKLE_SPLITS.index(split)]
