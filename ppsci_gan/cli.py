@@ -5,22 +5,24 @@ from __future__ import annotations
 import functools
 import os
 import re
+import shlex
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from typing import TextIO
 
 import paddle
-from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.errors import MissingConfigException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
-from omegaconf import OmegaConf
 from omegaconf import _utils
 from omegaconf import read_write
 from omegaconf.errors import OmegaConfBaseException
@@ -32,6 +34,8 @@ from yaml import Node
 from yaml import YAMLError
 
 from ppsci_gan import config as schema
+from ppsci_gan import logs
+from ppsci_gan import sweeps
 from ppsci_gan.devices import device
 from ppsci_gan.devices import memory
 from ppsci_gan.devices import ranks
@@ -57,8 +61,12 @@ class InitCallback(Callback):
         _finish_or_exit(_check, config)
         _finish_or_exit(_share_folder, config)
 
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Check all jobs before the first starts, and give each a folder of its own."""
+        _finish_or_exit(sweeps.prepare, config)
+
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check, as a multi-run has no ``on_run_start``, and set up what every script needs before its ``main``."""
+        """Check, as a sweep has no ``on_run_start``, and set up what every script needs before its ``main``."""
         _finish_or_exit(_check, config)
         _finish_or_exit(self._check_own_folder, config)
         _finish_or_exit(_set_up, config)
@@ -66,8 +74,8 @@ class InitCallback(Callback):
     def _check_own_folder(self, config: DictConfig) -> None:
         if config.output_dir in self.used_folders:
             raise InputError(
-                f"output_dir={config.output_dir}: another job of this multi-run writes there. Let it differ from "
-                "job to job, such as output_dir='runs/${seed}'."
+                f"output_dir={config.output_dir}: another job of this sweep writes there. Let it differ from job "
+                "to job, such as output_dir='runs/${seed}'."
             )
         self.used_folders.add(config.output_dir)
 
@@ -87,6 +95,7 @@ def explain_errors(function: Callable) -> Callable:
 
     @functools.wraps(function)
     def command(*args, **kwargs):
+        logs.set_up_once()
         try:
             with _hydra_raises(), _bounded_yaml(), memory.explain_out_of_memory("while setting up", memory.SETTING_UP):
                 return function(*args, **kwargs)
@@ -138,7 +147,21 @@ def run(cfg: DictConfig, train: Callable, evaluate: Callable, export: Callable, 
         >>> cli.run(OmegaConf.create({"mode": "eval"}), *(lambda cfg, n=n: print(n) for n in "abcd"))
         b
     """
-    {"train": train, "eval": evaluate, "export": export, "infer": inference}[cfg.mode](cfg)
+    with logs.never_silent():
+        {"train": train, "eval": evaluate, "export": export, "infer": inference}[cfg.mode](cfg)
+    if cfg.mode == "train" and HydraConfig.initialized():
+        logger.message(f"Next: {_suggest_evaluation(cfg, HydraConfig.get().overrides.task)}")
+
+
+def _suggest_evaluation(cfg: DictConfig, overrides: Sequence[str]) -> str:
+    """Return the command that scores what has been trained: the same data and preset, the best checkpoint."""
+    folder = Path(cfg.output_dir, "checkpoints")
+    names = ["best_averaged", "best", "latest"]
+    found = next((name for name in names if (folder / f"{name}.safetensors").exists()), names[-1])
+    kept = [given for given in overrides if re.match(r"\+?(preset|LOSS|MODEL|DATA|EVAL|device|seed)\b", given)]
+    keys = [key for key in ("pretrained_gen_model_path", "pretrained_dis_model_path") if key in cfg.EVAL]
+    paths = [f"EVAL.{key}={folder / found}" for key in keys]
+    return shlex.join(["python", sys.argv[0], *kept, "mode=eval", *paths])
 
 
 @contextmanager
@@ -239,10 +262,7 @@ def _finish_or_exit(step: Callable, config: DictConfig) -> None:
 
 
 def _check(config: DictConfig) -> None:
-    _check_preset(OmegaConf.select(config, "hydra.runtime.choices") or {})  # a composed configuration has none
-    own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
-    schema.check(own)
-    device.select(config.device)
+    sweeps.check_values(config)
     try:
         os.makedirs(config.output_dir, exist_ok=True)
         tempfile.TemporaryFile(dir=config.output_dir).close()
@@ -250,17 +270,6 @@ def _check(config: DictConfig) -> None:
         raise InputError(
             f"output_dir={config.output_dir}: nothing can be written there ({error.strerror}). Choose another folder."
         ) from error
-    schema.check_needs(own)
-
-
-def _check_preset(choices: DictConfig) -> None:
-    """Refuse a preset that this experiment does not have, for which Hydra finds no file and changes nothing."""
-    for group, choice in choices.items():
-        if group.startswith("preset/") and choice != "none":
-            presets = GlobalHydra.instance().config_loader().get_group_options(group)
-            if choice not in presets:
-                experiment = group.removeprefix("preset/")
-                raise InputError(f"preset={choice}: {experiment} has no such preset, but {', '.join(presets)}.")
 
 
 def _share_folder(config: DictConfig) -> None:
@@ -273,7 +282,7 @@ def _share_folder(config: DictConfig) -> None:
 
 
 def _set_up(config: DictConfig) -> None:
-    logger.init_logger("ppsci", os.path.join(config.output_dir, f"{config.mode}.log"), config.log_level)
+    logs.set_up(os.path.join(config.output_dir, f"{config.mode}.log"), config.log_level)
     device.set_up(config.device)
     kernels = layers.choose_kernels(config.CPU.convolution)
     if paddle.device.get_device() == "cpu":

@@ -17,7 +17,9 @@ import psutil
 
 from ppsci_gan.errors import InputError
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+PACKAGE = Path(__file__).resolve().parent
+# The folder of conf/, examples/ and pretrained/: a clone's root; where a wheel is installed, they are in the package.
+REPOSITORY = PACKAGE if (PACKAGE / "conf").is_dir() else PACKAGE.parent
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ppsci_gan import installation
 from ppsci_gan.files import REPOSITORY
 
 KEY = re.compile(r"(?P<indent> *)(?P<name>\w+):(?P<value>(?: .*?)??)(?: +# (?P<comment>.*))?")
@@ -16,6 +17,8 @@ COLUMN = 50  # where comments begin
 
 def answer_help(experiment: str, conf: Path = REPOSITORY / "conf") -> None:
     """Print what a script does, its presets and its keys, and exit, if the command line asks for ``--help``.
+
+    Otherwise end with a message where Paddle is not installed, which the script imports next.
 
     Args:
         experiment: Name of its YAML.
@@ -29,6 +32,7 @@ def answer_help(experiment: str, conf: Path = REPOSITORY / "conf") -> None:
         main = sys.modules["__main__"]
         print(describe(experiment, sys.argv[0], main.__doc__ or "", conf))
         sys.exit(0)
+    installation.require_paddle_or_exit()
 
 
 def describe(experiment: str, script: str, purpose: str, conf: Path = REPOSITORY / "conf") -> str:
@@ -59,7 +63,7 @@ def describe(experiment: str, script: str, purpose: str, conf: Path = REPOSITORY
             "Keys, as TRAIN.epochs=3, with their values where no preset is named:",
             *(f"  {line}" for line in _lines(*_compose(experiment, conf))),
             "",
-            "Several runs: preset=quick,demo or seed=1,2 with --multirun. Hydra's own options: --hydra-help.",
+            "Several runs, a folder each: -m seed=1,2 preset=quick,demo. Hydra's own options: --hydra-help.",
         ]
     )
 

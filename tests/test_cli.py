@@ -144,7 +144,7 @@ def test_jobs_of_a_multi_run_must_not_share_a_folder(error_of, tmp_path):
     callback = cli.InitCallback()
     for seed in (1, 2):
         callback.on_job_start(config("wgangp_toy", f"seed={seed}", f"output_dir={tmp_path}/{seed}"))
-    assert "another job of this multi-run" in error_of(
+    assert "another job of this sweep" in error_of(
         callback.on_job_start, config("wgangp_toy", "seed=3", f"output_dir={tmp_path}/2")
     )
 
@@ -394,3 +394,25 @@ def test_what_a_configuration_needs_is_known_before_it_is_taken(tmp_path, words,
     cfg = compose("wgangp_toy", [f"output_dir={tmp_path}", *words])
     with pytest.raises(InputError, match=f"This configuration needs about .*are free:\n  {named}.* GB"):
         check_needs(cfg)
+
+
+@pytest.mark.parametrize(
+    ("output_dir", "expected"),
+    [("runs", {"runs/0_seed=1", "runs/1_seed=2"}), ("runs/${seed}", {"runs/1", "runs/2"})],
+)
+def test_each_job_of_a_sweep_has_a_folder(tmp_path, output_dir, expected):
+    (tmp_path / "script.py").write_text(SCRIPT.format(folder=str(REPOSITORY / "conf")))
+    command = [warm.python(), "script.py", "-m", "seed=1,2", f"output_dir={output_dir}", "device=cpu"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    assert {str(log.parent.relative_to(tmp_path)) for log in tmp_path.rglob("train.log")} == expected
+    for folder in expected:
+        assert f"output_dir: {folder.partition('/')[0]}" in (tmp_path / folder / ".hydra" / "config.yaml").read_text()
+    assert (tmp_path / "runs" / "multirun.yaml").is_file()
+
+
+def test_no_job_starts_where_a_later_one_cannot_run(tmp_path):
+    code, printed, jobs = multirun(tmp_path, "TRAIN.batch_size=64,-2", "seed=1,2")
+    assert (code, jobs) == (2, [])
+    assert "Error: Job 2 of 4 (TRAIN.batch_size=-2 seed=1 " in printed
+    assert "none was started: " in printed
+    assert not (tmp_path / "runs").exists()

@@ -1,4 +1,4 @@
-"""Imports run one way between the rooms of ppsci_gan, and few modules know the configuration."""
+"""Imports run one way between the rooms of ppsci_gan and its modules, and few know the configuration."""
 
 import ast
 import re
@@ -8,10 +8,12 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "CONTRIBUTING.md"
-TOOLS = {"errors", "files", "pickles", "plots"}  # that any room may use
+TOOLS = {"errors", "files", "installation", "logs", "pickles", "plots"}  # that any room may use
+ENTRANCES = {"__init__", "__main__", "usage"}  # which choose what to import
 # The command line, and what ppsci builds from a configuration.
 READERS = {
     "cli",
+    "sweeps",
     "usage",
     "config.checking",
     "config.needs",
@@ -56,8 +58,13 @@ def join_rooms(imports: list[tuple[str, str]]) -> dict[str, set[str]]:
     return rooms
 
 
+def join_modules(imports: list[tuple[str, str]]) -> dict[str, set[str]]:
+    """The modules that each module imports."""
+    return {source: {target for other, target in imports if other == source} for source, _ in imports}
+
+
 def find_circle(rooms: dict[str, set[str]]) -> list[str]:
-    """A way along the imports that ends where it began; empty if there is none."""
+    """A way along the imports, of rooms or of modules, that ends where it began; empty if there is none."""
     done: set[str] = set()
 
     def search(way: list[str]) -> list[str]:
@@ -97,6 +104,12 @@ def test_imports_between_rooms_make_no_circle(imports):
     assert not circle, f"rooms import each other:\n{describe(circle, imports)}"
 
 
+def test_imports_between_modules_make_no_circle(imports):
+    """Nor within a room. A package's own module, ``__init__``, counts as one that nothing in the package imports."""
+    circle = find_circle(join_modules(imports))
+    assert not circle, " -> ".join(circle)
+
+
 def test_nobody_imports_commands(imports):
     assert not [pair for pair in imports if pair[1].startswith("commands") and not pair[0].startswith("commands")]
 
@@ -116,7 +129,7 @@ def test_the_page_says_which_room_imports_which(imports):
     rows = re.findall(r"^\| `(\w+)/?` \|.*\| ([^|]*) \|$", PAGE.read_text(), flags=re.MULTILINE)
     told = {room: set(re.findall(r"`(\w+)`", imported)) for room, imported in rows}
     assert {room: rooms[room] - TOOLS for room in told} == told
-    assert set(rooms) - set(told) <= TOOLS | {"usage"}
+    assert set(rooms) - set(told) <= TOOLS | ENTRANCES
     for tool in TOOLS:
         assert rooms.get(tool, set()) <= TOOLS
 
@@ -171,6 +184,12 @@ def test_one_way_is_no_circle(tmp_path):
     imports = package(tmp_path, a__x="from house.a import y", a__y="from house.a import x\nfrom house import b", b="")
     assert join_rooms(imports) == {"a": {"b"}}
     assert find_circle(join_rooms(imports)) == []
+    assert find_circle(join_modules(imports)) == ["a.x", "a.y", "a.x"]
+
+
+def test_a_module_that_imports_from_its_own_package_makes_a_circle(tmp_path):
+    imports = package(tmp_path, a="from house.a.x import f", a__x="from house.a import f")
+    assert find_circle(join_modules(imports)) == ["a", "a.x", "a"]
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ def test_help_is_quick_and_imports_no_paddle(tmp_path, option):
         check=True,
     )
     assert done.stdout.startswith("What this script does.\n\npython script.py [preset=NAME]")
-    assert "\nSeveral runs: " in done.stdout
+    assert "\nSeveral runs, a folder each: " in done.stdout
     assert "further" not in done.stdout
     seconds, *imported = done.stderr.split()
     assert not imported

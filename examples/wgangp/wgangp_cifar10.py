@@ -16,6 +16,7 @@ from ppsci.data.dataset import NamedArrayDataset
 from ppsci_gan import cli
 from ppsci_gan import weights
 from ppsci_gan.data import batches
+from ppsci_gan.data import catalogue
 from ppsci_gan.data import images
 from ppsci_gan.data.images import Images
 from ppsci_gan.evaluation import GeneratorEvaluation
@@ -84,7 +85,7 @@ def load_generator(cfg: DictConfig, path: str) -> WganGpCifar10Generator | WganG
 # --8<-- [start:evaluate]
 def evaluate(cfg: DictConfig):
     generator = load_generator(cfg, cfg.EVAL.pretrained_gen_model_path)
-    real = read(cfg, "train") if cfg.DATA.data_path else None
+    real = read(cfg, "train") if catalogue.is_available("cifar10", cfg.DATA.data_path) else None
     GeneratorEvaluation(cfg, generator, real, lambda: read(cfg, "test")).run()
 
 

@@ -1,8 +1,11 @@
 """What this machine has for training: ``python -m ppsci_gan.commands.device --help``."""
 
+from __future__ import annotations
+
 import argparse
 import os
 import platform
+from collections.abc import Sequence
 
 import paddle
 import ppsci
@@ -37,11 +40,17 @@ def report() -> list[str]:
 
 
 @explain_errors
-def main() -> None:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description="What this machine has for training: devices, versions, operators.")
+def main(program: str = "python -m ppsci_gan.commands.device", arguments: Sequence[str] | None = None) -> None:
+    """Read the command line.
+
+    Args:
+        program: What the command is called.
+        arguments: By default those of the process.
+    """
+    description = "What this machine has for training: devices, versions, operators."
+    parser = argparse.ArgumentParser(program, description=description)
     parser.add_argument("name", nargs="?", default="auto", help="auto, cpu, gpu, npu or xpu, with an optional :index")
-    device.set_up(parser.parse_args().name)
+    device.set_up(parser.parse_args(arguments).name)
     print("\n".join(report()))
 
 

@@ -1,6 +1,9 @@
 """The networks that score images: ``python -m ppsci_gan.commands.features --help``."""
 
+from __future__ import annotations
+
 import argparse
+from collections.abc import Sequence
 
 from ppsci_gan.cli import explain_errors
 from ppsci_gan.devices import device
@@ -8,9 +11,14 @@ from ppsci_gan.features import inception
 from ppsci_gan.features import train_classifier
 
 
-def parse() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser("python -m ppsci_gan.commands.features", description=__doc__.partition(":")[0])
+def main(program: str = "python -m ppsci_gan.commands.features", arguments: Sequence[str] | None = None) -> None:
+    """Read the command line and run the command.
+
+    Args:
+        program: What the commands are called.
+        arguments: By default those of the process.
+    """
+    parser = argparse.ArgumentParser(program, description=__doc__.partition(":")[0])
     commands = parser.add_subparsers(required=True)
 
     convert = commands.add_parser(
@@ -33,11 +41,12 @@ def parse() -> argparse.Namespace:
     train.add_argument("--device", default="auto", help="auto, cpu, gpu, npu or xpu, with an optional :index")
     train.add_argument("--seed", type=int, default=0)
     train.set_defaults(command=train_classifier.train)
-    return parser.parse_args()
+
+    given = vars(parser.parse_args(arguments))
+    command = explain_errors(given.pop("command"))
+    explain_errors(device.set_up)(given.pop("device"))
+    command(**given)
 
 
 if __name__ == "__main__":
-    arguments = vars(parse())
-    command = explain_errors(arguments.pop("command"))
-    explain_errors(device.set_up)(arguments.pop("device"))
-    command(**arguments)
+    main()

@@ -18,12 +18,7 @@ def main() -> None:
     parser.add_argument("--grey", action="store_true", help="keep one channel")
     given = parser.parse_args()
     folder = prepare.prepare(given.source, given.output, given.size, given.crop, given.grey)
-    description = pyramid.read_description(folder)
-    sizes = ", ".join("x".join(map(str, level)) for level in description["levels"])
-    print(
-        f"{folder}: {description['images']} images of {sizes} pixels, checked; train with DATA.name=pictures "
-        f"DATA.data_path={folder}"
-    )
+    print(pyramid.describe(folder))
 
 
 if __name__ == "__main__":

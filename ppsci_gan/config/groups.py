@@ -19,6 +19,7 @@ from ppsci_gan.evaluation import scoring
 from ppsci_gan.features.extractor import INCEPTIONS
 from ppsci_gan.losses.adversarial import LOSSES
 from ppsci_gan.networks import layers
+from ppsci_gan.networks.latent import LEAST_TRUNCATION
 
 # As pydantic's, but not larger than what Paddle, NumPy and single precision can take.
 PositiveInt = Annotated[int, Field(gt=0, lt=2**31)]
@@ -188,7 +189,7 @@ class Choice(Strict):
 
     labels: Annotated[list[NonNegativeInt], Field(min_length=1)] | None
     seeds: Annotated[list[Seed], Field(min_length=1)] | None
-    truncation: Annotated[float, Field(ge=0.05)] | None  # drawing again takes long where hardly any number is accepted
+    truncation: Annotated[float, Field(ge=LEAST_TRUNCATION)] | None
 
 
 class ImageEvaluation(Evaluation, Choice):
@@ -214,6 +215,7 @@ class Inference(Choice):
     pdmodel_path: str | None
     pdiparams_path: str | None
     with_onnx: bool
+    onnx_half: bool
     onnx_path: str | None
     engine: Literal["native", "tensorrt", "onnx", "mkldnn"]
     precision: Literal["fp32", "fp16", "int8"]

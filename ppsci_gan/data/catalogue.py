@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from ppsci_gan.data import faces
 from ppsci_gan.data import images
+from ppsci_gan.data import public
 from ppsci_gan.data import pyramid
 from ppsci_gan.data.images import Images
 from ppsci_gan.errors import InputError
@@ -26,7 +28,8 @@ def open_images(
     Args:
         name: ``mnist``, ``cifar10``, ``faces`` (drawn) or ``pictures`` (prepared by ``ppsci_gan.data.prepare``).
         split: ``train`` or ``test``.
-        data_path: Files of the data set, or the folder of prepared pictures; faces need none.
+        data_path: Files of the data set, ``auto`` to find or fetch them, or the folder of prepared pictures; faces need
+            none.
         height: Height of faces and pictures in pixels; other data sets have a fixed one.
         num_samples: Number of faces.
         seed: Seed of the faces; test faces use ``seed + 1``.
@@ -89,7 +92,7 @@ def open_levels(
         found = Images(f"drawn faces {split}", None, drawn["hair"])
         levels = {height: faces.Faces(drawn, height) for height in heights}
     elif name == "pictures":
-        levels, labels = pyramid.read(data_path, split)
+        levels, labels = pyramid.read(None if data_path == public.AUTO else data_path, split)
         found = Images(f"{data_path} {split}", None, labels)
     else:
         found = images.read_data_set(name, data_path, split, max_bytes)
@@ -98,7 +101,7 @@ def open_levels(
 
 
 def is_available(name: str, data_path: str | None) -> bool:
-    """Whether a data set can be opened with these settings: faces always, others if a path is set.
+    """Whether a data set can be opened as it is: nothing is fetched, and the log says how what is missing could be.
 
     Args:
         name: As for ``open_images``.
@@ -109,4 +112,10 @@ def is_available(name: str, data_path: str | None) -> bool:
         >>> catalogue.is_available("faces", None), catalogue.is_available("mnist", None)
         (True, False)
     """
-    return name == "faces" or data_path is not None
+    if data_path == public.AUTO and name in public.SOURCES:
+        found = public.find(name) is not None
+        if not found:
+            # PaddleScience's logger by name: importing ppsci would take seconds.
+            logging.getLogger("ppsci").info(public.explain_missing(name))
+        return found
+    return name == "faces" or data_path not in (None, public.AUTO)

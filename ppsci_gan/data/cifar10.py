@@ -23,9 +23,11 @@ FOLDER = "cifar-10-batches-py"
 MOST_BYTES = 2 * 186_225_664
 MOST_MEMBERS, MOST_OF_HEADERS = 1000, 1 << 20  # of an archive; bytes of a member's, with its long name and attributes
 MD5 = "c58f30108f718f92721af3b95e74349a"
+ARCHIVE = "cifar-10-python.tar.gz"
+ADDRESS = "https://dataset.bj.bcebos.com/cifar/"  # Paddle's copy
 SOURCE = (
-    f"Give cifar-10-python.tar.gz (https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz, md5 {MD5}) "
-    f"or the folder {FOLDER} that it holds."
+    f"Give auto, to have it fetched, {ARCHIVE} ({ADDRESS}{ARCHIVE} or https://www.cs.toronto.edu/~kriz/{ARCHIVE}, md5 "
+    f"{MD5}) or the folder {FOLDER} that it holds."
 )
 
 

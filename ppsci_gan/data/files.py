@@ -159,13 +159,19 @@ def open_gzip(path: Path, most: int) -> io.BufferedReader:
 
 def compare_md5(path: Path, published: str) -> None:
     """Warn if a file is not the published one. This may be intended, and its contents are checked anyway."""
+    found = digest_md5(path)
+    if found != published:
+        # PaddleScience's logger by name: importing ppsci would take seconds.
+        logging.getLogger("ppsci").warning(f"{path}: its md5 is {found}, the published file's {published}")
+
+
+def digest_md5(path: Path) -> str:
+    """Return the md5 of a file in hexadecimal digits, by which data sets are published."""
     digest = hashlib.md5(usedforsecurity=False)
     with open_regular(path) as stream:
         while chunk := stream.read(1 << 20):
             digest.update(chunk)
-    if digest.hexdigest() != published:
-        # PaddleScience's logger by name: importing ppsci would take seconds.
-        logging.getLogger("ppsci").warning(f"{path}: its md5 is {digest.hexdigest()}, the published file's {published}")
+    return digest.hexdigest()
 
 
 def check_labels(labels: Any, num_images: int, where: str) -> np.ndarray:

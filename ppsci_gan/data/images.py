@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from ppsci_gan.data import cifar10
 from ppsci_gan.data import mnist
+from ppsci_gan.data import public
 from ppsci_gan.errors import InputError
 from ppsci_gan.files import check_memory
 from ppsci_gan.files import open_regular
@@ -48,9 +49,9 @@ def read(source: str) -> Images:
     """Read a set of images.
 
     Args:
-        source: ``mnist:PATH`` or ``cifar10:PATH`` for the training images of these data sets, ``mnist-test:PATH`` or
-            ``cifar10-test:PATH`` for their test images, with PATH as in ``DATA.data_path``; otherwise a folder of
-            pictures or an ``.npz`` file.
+        source: ``mnist`` or ``cifar10`` for the training images of these data sets, ``mnist-test`` or ``cifar10-test``
+            for their test images, found on this machine or fetched; or read from a path, as in ``DATA.data_path``, by
+            ``mnist:PATH`` and the like; otherwise a folder of pictures or an ``.npz`` file.
 
     Raises:
         InputError: The source cannot be read, or holds something else; the message names the file.
@@ -62,15 +63,15 @@ def read(source: str) -> Images:
     """
     kind, colon, path = source.partition(":")
     name = kind.removesuffix("-test")
-    if colon and name in DATA_SETS:
-        return read_data_set(name, path, "test" if kind.endswith("-test") else "train")
+    if name in DATA_SETS:
+        return read_data_set(name, path if colon else public.AUTO, "test" if kind.endswith("-test") else "train")
     path = Path(source).expanduser()
     if path.is_dir():
         return Images(source, read_folder(path))
     if path.suffix == ".npz" and path.is_file():
         return Images(source, read_npz(path))
     raise InputError(
-        f"{source}: neither a folder of pictures nor an .npz file, and not of the form {' or '.join(DATA_SETS)}:PATH."
+        f"{source}: neither a folder of pictures nor an .npz file, nor {' or '.join(DATA_SETS)} with or without :PATH."
     )
 
 
@@ -79,7 +80,7 @@ def read_data_set(name: str, path: str | None, split: str, max_bytes: int | None
 
     Args:
         name: ``mnist`` or ``cifar10``.
-        path: ``DATA.data_path``.
+        path: ``DATA.data_path``; ``auto`` takes what is on this machine, or fetches it.
         split: ``train`` or ``test``.
         max_bytes: ``DATA.max_bytes``: what a file may unpack to; by default twice the published one's bytes.
 
@@ -91,7 +92,7 @@ def read_data_set(name: str, path: str | None, split: str, max_bytes: int | None
         >>> images.read_data_set("mnist", "data/mnist.pkl.gz", "test").data.shape  # doctest: +SKIP
         (10000, 1, 28, 28)
     """
-    content = DATA_SETS[name](path, split, max_bytes)
+    content = DATA_SETS[name](public.resolve(name, path), split, max_bytes)
     return Images(f"{name} {split}", content["data"], content["labels"])
 
 

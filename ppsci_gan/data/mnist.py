@@ -28,10 +28,12 @@ IDX_FILES = {
 # Bytes that a file may have, unpacked, where DATA.max_bytes does not say: twice the largest published one's.
 MOST_OF_PICKLE, MOST_OF_IDX = 2 * 220_000_000, 2 * 47_040_016
 PICKLE_SPLITS = ("train", "valid", "test")
-SOURCE = """Give either
-  mnist.pkl.gz from http://deeplearning.net/data/mnist/mnist.pkl.gz (no checksum is published), or
-  a folder with the IDX files from http://yann.lecun.com/exdb/mnist, gzipped or not, with these md5 (gzipped):
-""" + "\n".join(f"    {md5}  {name}.gz" for names in IDX_FILES.values() for name, md5 in names.items())
+ADDRESS = "https://dataset.bj.bcebos.com/mnist/"  # Paddle's copy
+GZIPPED = {f"{name}.gz": md5 for names in IDX_FILES.values() for name, md5 in names.items()}
+SOURCE = f"""Give auto, to have it fetched, or either
+  mnist.pkl.gz, with 50,000 training images (no checksum is published), or
+  a folder with the IDX files from {ADDRESS}, gzipped or not, with these md5 (gzipped):
+""" + "\n".join(f"    {md5}  {name}" for name, md5 in GZIPPED.items())
 
 
 def read(path: str | Path | None, split: str = "train", max_bytes: int | None = None) -> dict[str, np.ndarray]:

@@ -41,6 +41,7 @@ from ppsci_gan.files import open_regular
 
 CELEBA_SIZE, CELEBA_CENTRE, CELEBA_EDGES = (178, 218), (89, 121), (128, 128)  # pixels: picture, and the face in it
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")
+DATABASE = "data.mdb"  # what an LMDB database is in
 CHUNK = 64  # pictures decoded and written at a time
 SEED = 0  # of the order of pictures
 MOST_NAMED = 10  # pictures that an error names
@@ -104,16 +105,20 @@ class Crop(NamedTuple):
         return left, upper, left + width, upper + height
 
 
-def prepare(source: str, output: str, size: str = "128", crop: str = "centre", grey: bool = False) -> Path:
+def prepare(
+    source: str, output: str, size: str = "128", crop: str = "centre", grey: bool = False, number: int | None = None
+) -> Path:
     """Write pictures as arrays for ``ppsci_gan.data.pyramid.read``.
 
     Args:
         source: Folder (searched recursively) or zip archive of pictures. Sub-folders become classes if they hold all.
+            Or the folder of an LMDB database of pictures, as LSUN's are.
         output: Folder to create.
         size: Edge in pixels, or height and width: ``128``, ``64x48``. For 4, 8, 16, ... all coarser levels are written.
         crop: ``centre``: the largest rectangle in the middle; ``celeba``: 128 pixels around (89, 121), as in
             pytorch_GAN_zoo; or the size of a rectangle in the middle, written like ``size``.
         grey: Whether to write one channel instead of three.
+        number: Take the first so many, in the order of their names; None takes all.
 
     Returns:
         The folder.
@@ -131,6 +136,10 @@ def prepare(source: str, output: str, size: str = "128", crop: str = "centre", g
     rectangle = Crop(crop) if crop in ("centre", "celeba") else Crop("edge", _parse_edges(crop, "--crop"))
     levels = pyramid.ladder(*finest)
     pictures = _find(source)
+    if number is not None:
+        if not 0 < number <= len(pictures.members):
+            raise InputError(f"--number {number}: {source} holds {len(pictures.members)} pictures.")
+        pictures = pictures._replace(members=pictures.members[:number])
     names = pictures.classes()
     wanted = {
         "images": len(pictures.members),
@@ -166,9 +175,23 @@ def prepare(source: str, output: str, size: str = "128", crop: str = "centre", g
     return folder
 
 
+def count_pictures(source: str) -> int:
+    """Return how many pictures there are.
+
+    Args:
+        source: As for ``prepare``.
+
+    Raises:
+        InputError: There are none.
+    """
+    return len(_find(source).members)
+
+
 def _find(source: str) -> Pictures:
     path = Path(source).expanduser()
-    if path.is_dir():
+    if (path / DATABASE).is_file():
+        found = _find_in_database(path)
+    elif path.is_dir():
         members = sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
         found = Pictures(source, members, lambda member: _read_file(path / member))
     elif path.is_file() and zipfile.is_zipfile(path):
@@ -206,6 +229,28 @@ def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
     if len(content) < member.file_size:
         raise EOFError(f"{len(content):,} bytes of {member.file_size:,}")
     return content
+
+
+def _find_in_database(folder: Path) -> Pictures:
+    """Return the pictures of an LMDB database: each an encoded picture, by a key of letters and digits."""
+    try:
+        import lmdb  # an extra
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{folder}: a database, which the package lmdb reads: pip install 'ppsci-gan[lsun]'."
+        ) from error
+    try:
+        environment = lmdb.open(str(folder), readonly=True, lock=False, readahead=False)
+        with environment.begin() as transaction:
+            members = [bytes(key).decode() for key in transaction.cursor().iternext(values=False)]
+    except (lmdb.Error, UnicodeDecodeError) as error:
+        raise InputError(f"{folder}: damaged, or not a database of pictures ({error}). Download it again.") from error
+
+    def read(member: str) -> bytes:
+        with environment.begin() as transaction:
+            return transaction.get(member.encode())
+
+    return Pictures(str(folder), members, read)
 
 
 def _begin(folder: Path, wanted: dict[str, Any]) -> Path:
@@ -337,7 +382,8 @@ def _check(folder: Path, wanted: dict[str, Any]) -> None:
     differing = [key for key, value in wanted.items() if found[key] != value]
     if differing:
         raise InputError(
-            f"{folder}: prepared from other pictures or with other settings ({', '.join(differing)}). Name a new one."
+            f"{folder}: prepared from other pictures or with other settings ({', '.join(differing)}). Name a new one, "
+            "or remove it."
         )
     pyramid.check_files(folder, found)
 

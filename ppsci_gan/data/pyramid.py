@@ -259,6 +259,23 @@ def _again(folder: Path) -> str:
     return f"Remove {folder} and prepare it again."
 
 
+def describe(folder: Path) -> str:
+    """Return what a folder of prepared images holds, and how to train with it.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        InputError: Its description is damaged.
+    """
+    description = read_description(folder)
+    sizes = ", ".join("x".join(map(str, level)) for level in description["levels"])
+    return (
+        f"{folder}: {description['images']} images of {sizes} pixels, checked; train with DATA.name=pictures "
+        f"DATA.data_path={folder}"
+    )
+
+
 def level_file(level: Sequence[int]) -> str:
     """Return the file name of a level of a given height and width.
 

@@ -22,6 +22,8 @@ PREFERENCE = ("npu", "gpu", "xpu", "cpu")  # of device=auto
 
 ENGINES = {"tensorrt": "gpu", "mkldnn": "cpu"}  # inference engine -> the only kind of device that has it
 
+THREADS = {"OMP_NUM_THREADS", "MKL_NUM_THREADS"}  # the user's own choice
+
 _MISSING = {
     "gpu": "install the GPU build (paddlepaddle-gpu) and check that nvidia-smi shows the card",
     "xpu": "install the XPU build of Paddle (paddlepaddle-xpu)",
@@ -164,6 +166,19 @@ def usable_cores() -> int:
     return joblib.cpu_count()
 
 
+def num_threads() -> int:
+    """Return the number of threads to compute with: the user's, or one for each core that this rank has.
+
+    Examples:
+        >>> from ppsci_gan.devices import device
+        >>> device.num_threads() >= 1
+        True
+    """
+    given = [value for name, value in _users_environment().items() if name in THREADS and value.isdecimal()]
+    ranks = int(os.environ.get("PADDLE_LOCAL_SIZE", "1"))
+    return max(1, min(map(int, given)) if given else usable_cores() // ranks)
+
+
 def tune_cpu() -> None:
     """Choose the fast BLAS path, the number of threads and the handling of freed memory.
 
@@ -186,9 +201,8 @@ def tune_cpu() -> None:
         # take; at 200, MKL's default, it holds up every other process on a busy machine.
         os.environ["KMP_BLOCKTIME"] = "5"
         chosen.append("KMP_BLOCKTIME=5")
-    if not {"OMP_NUM_THREADS", "MKL_NUM_THREADS"} & set(_users_environment()):
-        ranks = int(os.environ.get("PADDLE_LOCAL_SIZE", "1"))
-        threads = max(1, usable_cores() // ranks)
+    if not THREADS & set(_users_environment()):
+        threads = num_threads()
         paddle.base.core.set_num_threads(threads)
         chosen.append(f"{threads} thread{'s' * (threads > 1)}")
     if not any(name.startswith("MALLOC_") for name in os.environ) and _keep_freed_memory():

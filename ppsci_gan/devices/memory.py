@@ -45,10 +45,11 @@ def peak_mb() -> int:
 
 def _peak_of_process() -> int:
     """Return the peak memory of this process in bytes."""
-    if sys.platform == "win32":
-        return psutil.Process().memory_info().peak_wset
-    import resource  # here, because Windows lacks it; elsewhere psutil does not report the peak
-
+    try:
+        import resource  # elsewhere than on Windows, which lacks it, psutil does not report the peak
+    except ModuleNotFoundError:
+        used = psutil.Process().memory_info()
+        return used.peak_wset if hasattr(used, "peak_wset") else used.rss
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # macOS counts in bytes, the others in KiB
 

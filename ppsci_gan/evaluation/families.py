@@ -80,6 +80,7 @@ class Family(NamedTuple):
         compute: Returns the scores by key, with ``<key>_std`` where there is a standard deviation.
         least: The fewest images that it takes, and what for.
         needs_real: Whether there must be real images to compare with.
+        needs_gaussian: Whether mean and covariance of the real ones' features are enough.
         limit: The most images that it compares; None for all. Then as many real ones are compared.
         describe: The protocol beyond samples and network, from the number of images.
         titles: What a score is called in the literature, by ``<scorer>.<key>``.
@@ -89,6 +90,7 @@ class Family(NamedTuple):
     compute: Callable[[Scored], dict[str, float]]
     least: Callable[[Protocol], tuple[int, str]] = lambda protocol: (2, "a pair")
     needs_real: bool = True
+    needs_gaussian: bool = False
     limit: Callable[[Protocol], int] | None = None
     describe: Callable[[Protocol, int], dict[str, Any]] = _no_more
     titles: dict[str, str] = {}
@@ -195,6 +197,7 @@ NETWORK_FAMILIES = {
         {"frechet_distance": False},
         _frechet_distance,
         least=lambda p: (2, "a covariance"),
+        needs_gaussian=True,
         titles={"inception.frechet_distance": "FID"},
     ),
     "kernel_distance": Family(

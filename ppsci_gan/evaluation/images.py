@@ -20,6 +20,7 @@ from ppsci_gan.evaluation.scoring import NetworkScorer
 from ppsci_gan.evaluation.scoring import PixelScorer
 from ppsci_gan.evaluation.scoring import Protocol
 from ppsci_gan.evaluation.scoring import Scorer
+from ppsci_gan.evaluation.statistics import Statistics
 from ppsci_gan.features import extractor
 from ppsci_gan.networks import latent
 from ppsci_gan.networks.base import ImageGenerator
@@ -42,9 +43,10 @@ class ImageEvaluation:
         inception_weights: File or URL; None leaves out Inception's scores.
         classifier_weights: File or URL; None leaves out the classifier's.
         inception_protocol: As for ``load_inception``.
+        statistics: In place of real images, for the scores that need no more.
 
     Raises:
-        InputError: Unknown names, too few images for them, or files that hold something else.
+        InputError: Unknown names, too few images for any of them, or files that hold something else.
     """
 
     def __init__(
@@ -57,20 +59,26 @@ class ImageEvaluation:
         inception_weights: str | None = None,
         classifier_weights: str | None = None,
         inception_protocol: str = "2015-12-05",
+        statistics: Statistics | None = None,
     ):
         self.num_samples = num_samples
         self.held_out = held_out
         self.protocol = protocol
-        has_network = inception_weights is not None or classifier_weights is not None
-        computed = [family for family in families if has_network or family not in scoring.NETWORK_FAMILIES]
-        scoring.check_numbers(protocol, computed, num_samples, None if real is None else len(real.data))
+        wanted = families
+        families = scoring.keep_possible(protocol, families, num_samples, None if real is None else len(real.data))
         if real is None:
-            left_out = [family for family in families if scoring.FAMILIES[family].needs_real]
-            logger.message(f"Without real images (DATA.data_path, or --real) there is no {', '.join(left_out)}.")
+            known = [scoring.FAMILIES[family] for family in families]
+            needing = [one.needs_real and not (statistics and one.needs_gaussian) for one in known]
+            left_out = [family for family, needs in zip(families, needing) if needs]
+            if left_out:
+                given = f", of which there are statistics alone ({statistics.name})," if statistics else ""
+                logger.message(
+                    f"Without real images{given} (DATA.data_path, or --real) there is no {', '.join(left_out)}."
+                )
         scorers: list[Scorer] = []
         if inception_weights is not None:
             network = extractor.load_inception(inception_weights, inception_protocol)
-            scorers.append(NetworkScorer(network, families, protocol, real))
+            scorers.append(NetworkScorer(network, families, protocol, real, statistics))
         elif set(families) & set(scoring.NETWORK_FAMILIES):
             logger.message(
                 "No weights of Inception are given (EVAL.inception.weights, or --inception), so there is no Inception "
@@ -78,11 +86,12 @@ class ImageEvaluation:
                 f"{extractor.INCEPTIONS[inception_protocol].SOURCE}"
             )
         if classifier_weights is not None:
-            scorers.append(NetworkScorer(extractor.load_classifier(classifier_weights), families, protocol, real))
+            network = extractor.load_classifier(classifier_weights)
+            scorers.append(NetworkScorer(network, families, protocol, real, statistics))
         scorers.append(PixelScorer(families, protocol, real))
         self.scorers = [scorer for scorer in scorers if scorer.families]
         if not self.scorers:
-            raise InputError(f"Of the scores {', '.join(families)} none can be computed without what is named above.")
+            raise InputError(f"Of the scores {', '.join(wanted)} none can be computed without what is named above.")
         self.of_real: dict[str, dict[str, float]] = {}  # by scorer
 
     def validator(

@@ -48,8 +48,10 @@ def report(groups: dict[str, dict[str, float]], protocols: dict[str, dict[str, A
     if ranks.is_first():
         with atomic(path) as temporary:
             temporary.write_text(json.dumps(records, indent=2) + "\n")
-    for name, record in records.items():
-        logger.message(describe(name, record))
+    for metric in groups:
+        table = {name: record for name, record in records.items() if name.partition(".")[0] == metric}
+        if table:
+            logger.message(describe(table))
     logger.message(f"Scores: {path}")
 
 
@@ -68,26 +70,47 @@ def select_main_keys(values: dict[str, float]) -> list[str]:
     return [key for key in values if key not in belonging]
 
 
-def describe(name: str, record: dict[str, Any]) -> str:
-    r"""Return a score, and below it its protocol.
+def describe(records: dict[str, dict[str, Any]]) -> str:
+    r"""Return a table of scores, and below it, once, what of their protocol all of them share.
 
     Args:
-        name: ``<metric>.<key>``.
-        record: ``value``, ``protocol`` and, where there are, ``std``, ``real`` and ``real_std``.
+        records: By ``<metric>.<key>`` its ``value``, ``protocol`` and, where known, ``std``, ``real``, ``real_std``.
 
     Examples:
         >>> from ppsci_gan.evaluation.report import describe
-        >>> describe("points.modes", {"value": 8.0, "real": 8.0, "protocol": {"samples": 10000, "seed": 42}})
-        'points.modes: 8 (real: 8)\n    samples 10000, seed 42'
+        >>> protocol = {"samples": 10000, "seed": 42}
+        >>> modes = {"value": 8.0, "real": 8.0, "protocol": {**protocol, "better": "higher"}}
+        >>> print(describe({"points.modes": modes, "points.spread": {"value": 1.25, "protocol": protocol}}))
+        score          value  real  better
+        points.modes       8     8  higher
+        points.spread   1.25
+          samples 10000, seed 42
     """
-    protocol = dict(record["protocol"])
-    title = f" [{protocol.pop('title')}]" if "title" in protocol else ""
-    spread = f" +- {record['std']:.4g}" if "std" in record else ""
-    real_spread = f" +- {record['real_std']:.4g}" if "real_std" in record else ""
-    real = f" (real: {record['real']:.5g}{real_spread})" if "real" in record else ""
-    better = f", {protocol.pop('better')} is better" if "better" in protocol else ""
-    details = ", ".join(f"{key} {_short(key, value)}" for key, value in protocol.items())
-    return f"{name}{title}: {record['value']:.5g}{spread}{real}{better}\n    {details}".rstrip()
+    protocols = {name: dict(record["protocol"]) for name, record in records.items()}
+    rows = [("score", "value", "real", "better", "")]
+    first = next(iter(protocols.values()))
+    shared = {key: value for key, value in first.items() if all(p.get(key) == value for p in protocols.values())}
+    shared = {key: value for key, value in shared.items() if key not in ("title", "better")}
+    for name, record in records.items():
+        own = {key: value for key, value in protocols[name].items() if key not in shared}
+        title, better = own.pop("title", ""), own.pop("better", "")
+        note = "; ".join(filter(None, [title, _list(own)]))
+        real = _number(record["real"], record.get("real_std")) if "real" in record else ""
+        rows.append((name, _number(record["value"], record.get("std")), real, better, note))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = [
+        f"{name:{widths[0]}}  {value:>{widths[1]}}  {real:>{widths[2]}}  {better:{widths[3]}}  {note}".rstrip()
+        for name, value, real, better, note in rows
+    ]
+    return "\n".join([*lines, *([f"  {_list(shared)}"] if shared else [])])
+
+
+def _number(value: float, deviation: float | None) -> str:
+    return f"{value:.5g}" + (f" +- {deviation:.2g}" if deviation is not None else "")
+
+
+def _list(protocol: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {_short(key, value)}" for key, value in protocol.items())
 
 
 def _short(key: str, value: Any) -> str:

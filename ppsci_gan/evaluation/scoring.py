@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from ppsci.utils import logger
 
 from ppsci_gan.data.images import Images
@@ -15,6 +16,7 @@ from ppsci_gan.evaluation.families import NETWORK_FAMILIES
 from ppsci_gan.evaluation.families import PIXEL_FAMILIES
 from ppsci_gan.evaluation.families import Protocol
 from ppsci_gan.evaluation.families import Scored
+from ppsci_gan.evaluation.statistics import Statistics
 from ppsci_gan.features.extractor import NOT_PUBLISHED
 from ppsci_gan.features.extractor import Extractor
 from ppsci_gan.metrics.laplacian import PATCH
@@ -35,8 +37,8 @@ OF_EACH_MODE = {"spread": "mode_spread", "offset": "mode_offset", "share": "leas
 ACCURACY = {"classifier.accuracy": "share put into the class asked for"}
 
 
-def check_numbers(protocol: Protocol, names: Sequence[str], num_samples: int, num_real: int | None) -> None:
-    """Raise an InputError for families that need more images, before any is generated.
+def keep_possible(protocol: Protocol, names: Sequence[str], num_samples: int, num_real: int | None) -> list[str]:
+    """Return the families for which there are images enough, and log why others are left out.
 
     Args:
         protocol: Numbers that decide the figures.
@@ -45,22 +47,30 @@ def check_numbers(protocol: Protocol, names: Sequence[str], num_samples: int, nu
         num_real: Number of real images to compare with; None for none.
 
     Raises:
-        InputError: Names the family, and what to change.
+        InputError: A name is unknown.
+
+    Examples:
+        >>> from ppsci_gan.evaluation import scoring
+        >>> scoring.keep_possible(scoring.Protocol(), ["score", "kernel_distance"], 500, 10_000)
+        ['score']
     """
     unknown = sorted(set(names) - set(FAMILIES))
     if unknown:
         raise InputError(f"There is no score {', '.join(unknown)}; there are {', '.join(FAMILIES)}.")
+    kept = []
     for name in names:
         family = FAMILIES[name]
-        if family.needs_real and num_real is None:
-            continue
-        available = min(num_samples, num_real) if family.needs_real else num_samples
+        compares = family.needs_real and num_real is not None
+        available = min(num_samples, num_real) if compares else num_samples
         needed, what = family.least(protocol)
-        if available < needed:
-            raise InputError(
-                f"{name} needs at least {needed} images for {what}; there are {available}. Score more images, lower "
-                "that number, or leave the score out."
+        if available >= needed or (family.needs_real and num_real is None and not family.needs_gaussian):
+            kept.append(name)
+        else:
+            logger.message(
+                f"{name} is left out: it needs at least {needed} images for {what}, and there are {available}. Score "
+                "more images, or lower that number."
             )
+    return kept
 
 
 class _Scorer:
@@ -69,11 +79,22 @@ class _Scorer:
     name: str
 
     def __init__(
-        self, known: dict[str, families.Family], names: Sequence[str], protocol: Protocol, real: Images | None
+        self,
+        known: dict[str, families.Family],
+        names: Sequence[str],
+        protocol: Protocol,
+        real: Images | None,
+        statistics: Statistics | None = None,
     ):
-        self.families = [n for n in names if n in known and (real is not None or not known[n].needs_real)]
+        self.families = [
+            name
+            for name in names
+            if name in known
+            and (real is not None or not known[name].needs_real or (statistics and known[name].needs_gaussian))
+        ]
         self.protocol = protocol
         self.real = real
+        self.statistics = statistics
 
     def num_compared(self, key: str, num_samples: int) -> int:
         """Return the number of generated images that a score compares.
@@ -98,6 +119,8 @@ class _Scorer:
         found = {"samples": number, **self._network()}
         if family is None or not family.needs_real:
             compared = {} if family or key.startswith("accuracy") else self._compared(len(self.real.data))
+        elif self.real is None:
+            compared = {"real": self.statistics.name, "real_samples": self.statistics.gaussian.num_samples}
         else:
             compared = self._compared(number if family.limit else len(self.real.data))
         return {**found, **compared, **(family.describe(self.protocol, num_samples) if family else {})}
@@ -116,9 +139,12 @@ class _Scorer:
     def _network(self) -> dict[str, Any]:
         return {}
 
-    def _compute(self, scored: Scored) -> dict[str, float]:
+    def _possible(self, images: Images) -> list[str]:
+        return keep_possible(self.protocol, self.families, len(images.data), self.real and len(self.real.data))
+
+    def _compute(self, scored: Scored, names: Sequence[str]) -> dict[str, float]:
         values: dict[str, float] = {}
-        for name in self.families:
+        for name in names:
             values.update(FAMILIES[name].compute(scored))
         return values
 
@@ -137,15 +163,27 @@ class NetworkScorer(_Scorer):
         names: Of the families; others than a network's are ignored.
         protocol: Numbers that decide the figures.
         real: Images to compare with; None leaves out the scores that need them.
+        statistics: In place of real images, for the scores that need no more.
     """
 
-    def __init__(self, extractor: Extractor, names: Sequence[str], protocol: Protocol, real: Images | None = None):
-        super().__init__(NETWORK_FAMILIES, names, protocol, real)
+    def __init__(
+        self,
+        extractor: Extractor,
+        names: Sequence[str],
+        protocol: Protocol,
+        real: Images | None = None,
+        statistics: Statistics | None = None,
+    ):
+        super().__init__(NETWORK_FAMILIES, names, protocol, real, statistics)
         self.name = extractor.name
         self.extractor = extractor
-        compares = any(NETWORK_FAMILIES[name].needs_real for name in self.families)
+        compares = real is not None and any(NETWORK_FAMILIES[name].needs_real for name in self.families)
         self.real_features = extractor.cached_features(real.data) if compares else None
-        self.real_gaussian = extractor.cached_gaussian(real.data) if "frechet_distance" in self.families else None
+        self.real_gaussian = None
+        if "frechet_distance" in self.families:
+            if real is None:
+                statistics.check(extractor)
+            self.real_gaussian = extractor.cached_gaussian(real.data) if real is not None else statistics.gaussian
 
     def __call__(self, images: Images, cached: bool = False) -> dict[str, float]:
         """Return the scores of images, by key.
@@ -154,10 +192,12 @@ class NetworkScorer(_Scorer):
             images: To score; with labels also the share that the network puts into their class.
             cached: Whether to keep the features on disk, as for real images.
 
+        Scores for which there are too few images are left out.
+
         Raises:
-            InputError: Images that do not fit, or too few.
+            InputError: Images that do not fit.
         """
-        check_numbers(self.protocol, self.families, len(images.data), self.real and len(self.real.data))
+        names = self._possible(images)
         extract = self.extractor.cached_features if cached else self.extractor.features
         features = extract(images.data)
         classifies = self.name == "classifier"
@@ -171,7 +211,7 @@ class NetworkScorer(_Scorer):
             self.extractor.probabilities,
             classifies,
         )
-        values = self._compute(scored)
+        values = self._compute(scored, names)
         if classifies and images.labels is not None:
             agrees = self.extractor.probabilities(features).argmax(axis=1) == images.labels
             values["accuracy"] = float(agrees.mean())
@@ -218,10 +258,21 @@ class PixelScorer(_Scorer):
             images: To score; with labels MS-SSIM is within each class.
             cached: Ignored; nothing is extracted.
 
+        Scores for which there are too few images, or real ones of another size, are left out.
+
         Raises:
-            InputError: Images that do not fit, or too few.
+            InputError: Images that do not fit.
         """
-        return self._compute(Scored(self.protocol, images, self.real))
+        names = self._possible(images)
+        if "sliced_wasserstein" in names and self.real.data[:1].shape[1:] != images.data.shape[1:]:
+            names.remove("sliced_wasserstein")
+            shapes = [list(of.data[:1].shape[1:]) for of in (images, self.real)]
+            logger.message(f"sliced_wasserstein is left out: the images are {shapes[0]}, the real ones {shapes[1]}.")
+        _, counts = np.unique([] if images.labels is None else images.labels, return_counts=True)
+        if "ms_ssim" in names and counts.size and counts.min() < 2:
+            names.remove("ms_ssim")
+            logger.message("ms_ssim is left out: it needs two images of each class. Score more images.")
+        return self._compute(Scored(self.protocol, images, self.real), names)
 
 
 Scorer = NetworkScorer | PixelScorer

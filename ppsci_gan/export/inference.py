@@ -14,26 +14,26 @@ import numpy as np
 import paddle
 from deploy.python_infer import GeneralPredictor
 from omegaconf import DictConfig
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from paddle import inference
 from ppsci.utils import logger
-from yaml import YAMLError
 
 from ppsci_gan import plots
-from ppsci_gan import weights
 from ppsci_gan.devices import device
 from ppsci_gan.devices import memory
 from ppsci_gan.devices.device import ENGINES
 from ppsci_gan.errors import InputError
+from ppsci_gan.export import description
+from ppsci_gan.export import timing
+from ppsci_gan.export.description import EXPORT_FIRST
+from ppsci_gan.export.writing import DIGESTS
 from ppsci_gan.files import atomic
-from ppsci_gan.files import locate
+from ppsci_gan.files import check_digests
 from ppsci_gan.networks import latent
 from ppsci_gan.networks.base import Player
 
-# Suffix of the file that says which network was exported. Not .json: paddle.jit.load would take it for the program.
-DESCRIPTION = ".network.yaml"
-EXPORT_FIRST = "Export the generator first, with mode=export and the same INFER.export_path."
+# It reads the slope of a leaky rectifier as another type, and crashes.
+BROKEN_PASS = "conv_activation_onednn_fuse_pass"
+REPORT = "time_result.json"
 
 
 class GeneratorPredictor(GeneralPredictor):
@@ -55,21 +55,28 @@ class GeneratorPredictor(GeneralPredictor):
     """
 
     def __init__(self, cfg: DictConfig, classes: Sequence[type[Player]]):
-        self.files = (
-            [cfg.INFER.onnx_path] if cfg.INFER.engine == "onnx" else [cfg.INFER.pdmodel_path, cfg.INFER.pdiparams_path]
-        )
-        for path in self.files:
-            if path is None or not Path(path).is_file():
-                raise InputError(f"{path}: no such file. {EXPORT_FIRST}")
-        self.generator = restore_description(cfg.INFER.export_path, classes)
+        given = cfg.INFER
+        self.files = [given.onnx_path] if given.engine == "onnx" else [given.pdmodel_path, given.pdiparams_path]
+        self._check_files(given.export_path)
+        self.generator = description.restore(given.export_path, classes)
+        self.generator.eval()
         self.settings = cfg
         kind, _, index = device.select(cfg.INFER.device).partition(":")
         if kind != ENGINES.get(cfg.INFER.engine, kind):
             raise InputError(f"INFER.engine={cfg.INFER.engine} does not run on {kind}; choose another engine.")
         cfg = cfg.copy()
         cfg.INFER.device, cfg.INFER.gpu_id = kind, int(index or 0)
+        cfg.INFER.num_cpu_threads = min(cfg.INFER.num_cpu_threads, device.num_threads())
         with self._explain_failure():
             super().__init__(cfg)
+
+    def _check_files(self, export_path: str) -> None:
+        for path in self.files:
+            if path is None or not Path(path).is_file():
+                raise InputError(f"{path}: no such file. {EXPORT_FIRST}")
+        written = [f"{export_path}{suffix}" for suffix in (".json", ".pdiparams", ".onnx")]
+        own = [path for path in self.files if path in written]  # others are the user's, who knows where they are from
+        check_digests(f"{export_path}{DIGESTS}", own, EXPORT_FIRST)
 
     @contextmanager
     def _explain_failure(self) -> Iterator[None]:
@@ -87,29 +94,33 @@ class GeneratorPredictor(GeneralPredictor):
     def _create_paddle_predictor(self) -> tuple[inference.Predictor, inference.Config]:
         if self.device not in ("cpu", "npu"):
             return super()._create_paddle_predictor()
-        # ppsci's own configuration asks for memory optimisation, which fails to build here, and oneDNN, on by default
-        # on the CPU, lacks some of the generators' operators.
+        # ppsci's own configuration asks for memory optimisation, which fails to build here.
         config = inference.Config(self.pdmodel_path, self.pdiparams_path)
         config.disable_gpu()
-        config.disable_onednn()
         if self.device == "npu":
+            config.disable_onednn()
             config.enable_custom_device("npu", self.gpu_id)
+        else:
+            config.enable_onednn()
+            config.delete_pass(BROKEN_PASS)
+        if self.engine == "mkldnn" and self.precision == "fp16":
+            config.enable_onednn_bfloat16()
         config.disable_glog_info()
-        config.set_cpu_math_library_num_threads(min(self.num_cpu_threads, device.usable_cores()))
+        config.set_cpu_math_library_num_threads(self.num_cpu_threads)
         config.switch_ir_optim(self.ir_optim)
         return inference.create_predictor(config), config
 
     def run(self, num_samples: int) -> np.ndarray:
-        """Return the samples that ``INFER`` asks for, and write ``timing.json`` into ``output_dir``.
+        """Return the samples that ``INFER`` asks for, and write ``time_result.json`` into ``output_dir``.
 
         Args:
             num_samples: Number of samples, where ``INFER.seeds`` does not say which.
         """
-        given = self.settings.INFER
-        choice = given.labels, given.seeds, given.truncation
-        inputs = latent.choose(self.generator, num_samples, self.settings.seed, *choice)
-        samples, report = self.generate(inputs, self.settings.INFER.batch_size)
-        write_report(report, str(Path(self.settings.output_dir, "timing.json")))
+        given, seed = self.settings.INFER, self.settings.seed
+        inputs = latent.choose(self.generator, num_samples, seed, given.labels, given.seeds, given.truncation)
+        samples, report = self.generate(inputs, given.batch_size)
+        report["latency"] = self.measure_latency(given.batch_size)
+        write_report(report, str(Path(self.settings.output_dir, REPORT)))
         return samples
 
     def save_images(self) -> None:
@@ -142,6 +153,7 @@ class GeneratorPredictor(GeneralPredictor):
             "device": self.device,
             "engine": self.engine,
             "paddle": paddle.__version__,
+            "threads": self.num_cpu_threads,
             "images": len(samples),
             "batch_size": batch_size,
             "first_batch_ms": 1000 * (warm - start),
@@ -151,52 +163,45 @@ class GeneratorPredictor(GeneralPredictor):
         }
         return samples, report
 
+    def measure_latency(self, largest: int) -> list[dict[str, float]]:
+        """Time batches of random latents, and the network itself beside: the rows of ``timing.compare``.
 
-def save_description(network: Player, export_path: str) -> None:
-    """Write the class and the settings of an exported network beside its files, for ``restore_description``.
+        Args:
+            largest: Batch size.
+        """
 
-    Args:
-        network: What is exported.
-        export_path: As ``INFER.export_path``, without suffix.
-    """
-    with atomic(f"{export_path}{DESCRIPTION}") as temporary:
-        OmegaConf.save({"class": type(network).__name__, "settings": network.settings}, temporary)
+        def run_eager(inputs: dict[str, np.ndarray]) -> np.ndarray:
+            with paddle.no_grad():
+                outputs = self.generator({key: paddle.to_tensor(value) for key, value in inputs.items()})
+            return outputs[self.generator.output_keys[0]].numpy()
 
+        def draw(size: int) -> dict[str, np.ndarray]:
+            return latent.sample_fixed(self.generator, size, seed=0)
 
-def restore_description(export_path: str, classes: Sequence[type[Player]]) -> Player:
-    """Build a network like the one that was exported, with random weights: it knows the shapes of inputs and outputs.
+        with memory.explain_out_of_memory("inference", memory.INFERENCE):
+            return timing.compare(self._run_batch, run_eager, draw, largest)
 
-    Args:
-        export_path: As ``INFER.export_path``, without suffix.
-        classes: What it may be.
-
-    Raises:
-        InputError: There is no description, or it is damaged or of another class.
-    """
-    path = locate(f"{export_path}{DESCRIPTION}")
-    if not path.is_file():
-        raise InputError(f"{path}: no such file. {EXPORT_FIRST}")
-    try:
-        content = OmegaConf.to_container(OmegaConf.load(path))
-        name, settings = content["class"], dict(content["settings"])
-    except (ValueError, KeyError, TypeError, YAMLError, OmegaConfBaseException) as error:
-        raise InputError(f"{path}: damaged ({error!r}). {EXPORT_FIRST}") from error
-    try:
-        return weights.build(name, settings, classes, path)
-    except InputError as error:
-        raise InputError(f"{error} {EXPORT_FIRST}") from error
+    def _run_batch(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        """Run one batch, as ``predict`` does, which logs a line for each."""
+        if self.engine == "onnx":
+            return self.predictor.run(None, inputs)[0]
+        for name, value in inputs.items():
+            self.predictor.get_input_handle(name).copy_from_cpu(value)
+        self.predictor.run()
+        return self.predictor.get_output_handle(self.predictor.get_output_names()[0]).copy_to_cpu()
 
 
 def write_report(report: dict[str, Any], path: str) -> None:
     """Write a timing report as JSON and log it.
 
     Args:
-        report: Of ``GeneratorPredictor.generate``.
+        report: Of ``GeneratorPredictor.generate``, with the rows of ``measure_latency`` as ``latency``.
         path: The file.
     """
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(report, indent=2) + "\n")
     logger.message(
         f"{report['images']} images in batches of {report['batch_size']}: first batch {report['first_batch_ms']:.1f} "
-        f"ms, then {report['ms_per_batch']:.1f} ms a batch, {report['images_per_second']:.0f} images/s. Report: {path}"
+        f"ms, then {report['ms_per_batch']:.1f} ms a batch, {report['images_per_second']:.0f} images/s. "
+        f"Report: {path}\n{timing.describe(report['latency'])}"
     )

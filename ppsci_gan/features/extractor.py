@@ -14,6 +14,7 @@ from paddle import nn
 from ppsci.utils import logger
 from tqdm import tqdm
 
+from ppsci_gan import logs
 from ppsci_gan import weights
 from ppsci_gan.devices import ranks
 from ppsci_gan.errors import InputError
@@ -81,8 +82,11 @@ class Extractor:
     def _features(self, images: np.ndarray) -> np.ndarray:
         self.network.eval()
         features = None
-        with tqdm(total=len(images), desc=f"{self.name} features", unit="img", mininterval=1, delay=2) as bar:
+        with tqdm(
+            total=len(images), desc=f"{self.name} features", unit="img", mininterval=1, delay=2, disable=None
+        ) as bar:
             for start in range(0, len(images), self.batch_size):
+                logs.at(f"{self.name} features: {start} of {len(images)} images")
                 batch = self.network(paddle.to_tensor(images[start : start + self.batch_size])).numpy()
                 if features is None:
                     features = np.empty([len(images), batch.shape[1]], np.float32)

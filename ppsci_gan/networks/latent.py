@@ -11,6 +11,8 @@ from paddle.static import InputSpec
 
 from ppsci_gan.errors import InputError
 
+LEAST_TRUNCATION = 0.05  # drawing again takes long where hardly any number is accepted
+
 
 def sample(generator: nn.Layer, num_samples: int, labels: paddle.Tensor | None = None) -> dict[str, paddle.Tensor]:
     """Draw a training batch of inputs on the current device, from Paddle's random stream.
@@ -87,15 +89,37 @@ def choose(
         >>> inputs["labels"].tolist(), bool((abs(inputs["noise"]) <= 0.5).all())
         ([3, 5, 3], True)
     """
-    if labels is not None and not (generator.label_num and set(labels) <= set(range(generator.label_num))):
-        has = f"classes 0 to {generator.label_num - 1}" if generator.label_num else "no classes"
-        raise InputError(f"labels={list(labels)}: this generator has {has}.")
+    if labels is not None:
+        check_labels(generator, labels)
     batches = [(num_samples, seed)] if seeds is None else [(1, one) for one in seeds]
     values = [np.concatenate([_draw_noise(generator, *batch, truncation) for batch in batches])]
     if generator.label_num:
         given = np.arange(generator.label_num) if labels is None else np.array(labels)
         values.append(np.resize(given, len(values[0])).astype(np.int64))
     return dict(zip(generator.input_keys, values))
+
+
+def check_labels(generator: nn.Layer, labels: Sequence[int]) -> None:
+    """Refuse classes that a generator does not have.
+
+    Args:
+        generator: As for ``sample``.
+        labels: The classes.
+
+    Raises:
+        InputError: Says which it has.
+
+    Examples:
+        >>> from types import SimpleNamespace
+        >>> from ppsci_gan.networks import latent
+        >>> latent.check_labels(SimpleNamespace(label_num=2), [0, 2])
+        Traceback (most recent call last):
+            ...
+        ppsci_gan.errors.InputError: labels=[0, 2]: this generator has classes 0 to 1.
+    """
+    if not (generator.label_num and set(labels) <= set(range(generator.label_num))):
+        has = f"classes 0 to {generator.label_num - 1}" if generator.label_num else "no classes"
+        raise InputError(f"labels={list(labels)}: this generator has {has}.")
 
 
 def _draw_noise(generator: nn.Layer, num_samples: int, seed: int, truncation: float | None) -> np.ndarray:

@@ -22,11 +22,13 @@ import numpy as np
 import paddle
 import ppsci
 from omegaconf import DictConfig
+from omegaconf import OmegaConf
 from paddle import Tensor
 from paddle import nn
 from ppsci.utils import logger
 from ppsci.utils import misc
 
+from ppsci_gan import logs
 from ppsci_gan import plots
 from ppsci_gan import weights
 from ppsci_gan.data.batches import ShuffledBatches
@@ -35,13 +37,14 @@ from ppsci_gan.devices import memory
 from ppsci_gan.devices import ranks
 from ppsci_gan.errors import InputError
 from ppsci_gan.errors import TrainingError
-from ppsci_gan.export import onnx_files
-from ppsci_gan.export.inference import save_description
+from ppsci_gan.export import writing
 from ppsci_gan.networks import latent
 from ppsci_gan.networks.base import Player
 from ppsci_gan.training import dry_run
+from ppsci_gan.training import lines
 from ppsci_gan.training import optimizers
 from ppsci_gan.training import precision
+from ppsci_gan.training import trackers
 from ppsci_gan.training.average import GeneratorAverage
 from ppsci_gan.training.collapse import CollapseWatch
 from ppsci_gan.training.phases import Batch
@@ -54,6 +57,7 @@ from ppsci_gan.training.stages import Stages
 from ppsci_gan.weights.checkpoint import AVERAGE
 from ppsci_gan.weights.checkpoint import OPTIMIZER
 
+MEANWHILE_SECONDS = 8.0  # without a line of the training, until one is added to those of log_freq
 GRACE_SECONDS = 45  # that ranks have to finish an iteration and save, once they are told to stop
 
 
@@ -144,10 +148,9 @@ class AdversarialSolver(ppsci.solver.Solver):
         # The players come afterwards: on several ranks ppsci would wrap them in DataParallel, which takes one backward
         # pass per forward pass; the gradient penalty has two.
         super().__init__(Players(()), validator=validator, cfg=cfg)
+        trackers.add_configuration(self, OmegaConf.to_container(cfg, resolve=True))
         self.model = Players((generator, *others))
         ranks.synchronise_batch_norm(self.model)
-        # Already loaded by the script; ppsci's export only asks whether there was a file.
-        self.pretrained_model_path = cfg.INFER.pretrained_gen_model_path
         self.optimizer = ppsci.optimizer.OptimizerList(tuple(phase.optimizer for phase in phases))
         self.seed = cfg.seed
         self.sample_freq = cfg.TRAIN.sample_freq or 0
@@ -171,6 +174,7 @@ class AdversarialSolver(ppsci.solver.Solver):
     def _parse_params_from_cfg(self, cfg: DictConfig):
         super()._parse_params_from_cfg(cfg)
         self.device = device.select(cfg.device)
+        self.wandb_config = {"dir": cfg.output_dir, **cfg.wandb_config}
         # ppsci would load these itself, by unpickling and without the random states.
         self.resume_path, self.checkpoint_path, self.pretrained_model_path = cfg.TRAIN.checkpoint_path, None, None
         # Two players need two loss scalers; Precision has them.
@@ -222,6 +226,7 @@ class AdversarialSolver(ppsci.solver.Solver):
         self.trial_seconds = [0.0] * present
         with dry_run.dry_run(self.model, self.precision.name):
             for stage in self.stages.stages[present:]:
+                logs.at(f"trying stage {stage.name}")
                 if self.stages.is_growing:
                     logger.info(f"Trying an iteration of stage {stage.name} with its whole batch")
                 self._enter(stage)
@@ -270,7 +275,9 @@ class AdversarialSolver(ppsci.solver.Solver):
         misc.set_random_seed(self._iteration_seed())
         terms: dict[str, list[Tensor]] = {}
         for phase in self.phases:
-            for _ in range(phase.updates):
+            for update in range(phase.updates):
+                place = f"iteration {self.global_step + 1} of {self.stages.iterations}"
+                logs.at(f"{place}: {phase.name} update {update + 1}")
                 losses = self.updates.update(phase, functools.partial(self._next_batch, phase))
                 for name, value in losses.items():
                     terms.setdefault(f"{phase.name}/{name}", []).append(value)
@@ -335,8 +342,9 @@ class AdversarialSolver(ppsci.solver.Solver):
             self.save_checkpoint(f"epoch_{epoch}")
 
     def _evaluate_and_keep_best(self, epoch: int) -> None:
-        scores = {}
+        scores, best = {}, []
         for kind in ("raw", "averaged") if self.ema_model is not None else ("raw",):
+            logs.at(f"evaluating the {kind} weights")
             with self.averaged(kind == "averaged"):
                 _, groups = self.eval(epoch)
             named = {f"{metric}.{key}": value for metric, values in groups.items() for key, value in values.items()}
@@ -344,7 +352,9 @@ class AdversarialSolver(ppsci.solver.Solver):
             if self.score is not None and self.score.better(named[self.score.name], self.best[kind]):
                 self.best[kind] = named[self.score.name]
                 self.save_checkpoint("best" if kind == "raw" else "best_averaged", averaged=kind == "averaged")
-                logger.message(f"Best {self.score.name} so far ({kind} weights): {self.best[kind]:.5g}")
+                best.append(kind)
+        line = lines.describe_evaluation(scores, self.score and self.score.name, best)
+        logger.message(f"[Eval][Epoch {epoch}/{self.epochs}] {line}")
         self._write_scalars(scores)
 
     @contextmanager
@@ -361,8 +371,12 @@ class AdversarialSolver(ppsci.solver.Solver):
 
     def eval(self, epoch_id: int | None = None) -> tuple[float, dict[str, dict[str, float]]]:
         """Evaluate as ppsci does; every rank generates its share."""
-        with memory.explain_out_of_memory("evaluation", memory.EVALUATION):
-            return super().eval(epoch_id)
+        log_freq, self.log_freq = self.log_freq, 1  # every batch is what logs.never_silent then can tell
+        try:
+            with memory.explain_out_of_memory("evaluation", memory.EVALUATION):
+                return super().eval(epoch_id)
+        finally:
+            self.log_freq = log_freq
 
     def generate(self, inputs: dict[str, np.ndarray], batch_size: int) -> np.ndarray:
         """Return generated samples [N, ...].
@@ -387,6 +401,7 @@ class AdversarialSolver(ppsci.solver.Solver):
             samples = self.generate(inputs, self.num_fixed)
         if ranks.is_first():
             self.draw(samples, path)
+            trackers.add_picture(self, "samples", path)
 
     def _draw_grid(self, samples: np.ndarray, path: str) -> None:
         plots.save_enlarged_grid(self.generator.to_images(samples), path)
@@ -398,9 +413,8 @@ class AdversarialSolver(ppsci.solver.Solver):
             terms: What ``run_iteration`` returned, an iteration each; read from the device only here.
             seconds: What they took.
         """
-        names = list(dict.fromkeys(name for row in terms for name in row))
-        means = [float(paddle.stack([value for row in terms for value in row.get(n, ())]).mean()) for n in names]
-        values = dict(zip(names, ranks.mean(np.array(means)).tolist()))
+        means = _means(terms)
+        values = dict(zip(means, ranks.mean(np.array(list(means.values()))).tolist()))
         scalers = {name: scaler for name, scaler in self.updates.scalers.items() if scaler.enabled}
         # A loss that overflows float16 is no end: its scaler skips the update and tries a smaller scale.
         bad = [name for name, value in values.items() if not np.isfinite(value) and name.split("/")[0] not in scalers]
@@ -412,8 +426,27 @@ class AdversarialSolver(ppsci.solver.Solver):
         for name, scaler in scalers.items():
             values.update({f"{name}/loss_scale": scaler.scale, f"{name}/skipped": scaler.skipped})
         per_second = self.stages.images_per_iteration(self.stage) * len(terms) / seconds
-        remaining = timedelta(seconds=int(self._remaining_seconds(seconds / len(terms))))
         rates = {f"lr/{phase.name}": phase.optimizer.get_lr() for phase in self.phases}
+        self._log_progress(values, len(terms), seconds)
+        self._write_scalars({**values, **rates, "images_per_second": per_second})
+        if self.watch is not None:
+            of_critic = {name[len("critic/") :]: v for name, v in values.items() if name.startswith("critic/")}
+            if "diversity" in of_critic:  # a loss that classifies; Wasserstein's terms do not show a collapse
+                self._look_for_collapse(of_critic, len(terms))
+
+    def log_meanwhile(self, terms: list[dict[str, list[Tensor]]], seconds: float) -> None:
+        """Print the means over this rank's updates since the last line; a slow run's next full line takes long.
+
+        Args:
+            terms: As for ``log``.
+            seconds: As for ``log``.
+        """
+        if ranks.is_first():
+            self._log_progress(_means(terms), len(terms), seconds)
+
+    def _log_progress(self, values: dict[str, float], iterations: int, seconds: float) -> None:
+        per_second = self.stages.images_per_iteration(self.stage) * iterations / seconds
+        remaining = timedelta(seconds=int(self._remaining_seconds(seconds / iterations)))
         epoch, iteration = divmod(self.global_step - 1, self.iters_per_epoch)
         logger.info(
             f"[Train][Epoch {epoch + 1}/{self.epochs}][Iter {iteration + 1}/{self.iters_per_epoch}] "
@@ -422,11 +455,6 @@ class AdversarialSolver(ppsci.solver.Solver):
             + ", ".join(f"{name}: {value:.4g}" for name, value in values.items())
             + f", {per_second:.0f} images/s, memory: {memory.peak_mb()} MB, eta: {remaining}"
         )
-        self._write_scalars({**values, **rates, "images_per_second": per_second})
-        if self.watch is not None:
-            of_critic = {name[len("critic/") :]: v for name, v in values.items() if name.startswith("critic/")}
-            if "diversity" in of_critic:  # a loss that classifies; Wasserstein's terms do not show a collapse
-                self._look_for_collapse(of_critic, len(terms))
 
     def _look_for_collapse(self, terms: dict[str, float], iterations: int) -> None:
         complaint = self.watch.observe(terms, iterations)
@@ -468,19 +496,17 @@ class AdversarialSolver(ppsci.solver.Solver):
         logger.scalar(values, self.global_step, self.vdl_writer, self.wandb_writer, self.tbd_writer)
 
     def export_generator(self) -> None:
-        """Export as ppsci does, with a description of the network; refuse an ONNX file that computes something else.
+        """Export the generator's inference files; see ``ppsci_gan.export.writing.write``.
 
-        ``INFER.export_path`` says where, ``INFER.with_onnx`` whether there is an ONNX file.
+        ``INFER.export_path`` says where, ``INFER.with_onnx`` and ``INFER.onnx_half`` whether there is an ONNX file.
 
         Raises:
-            TrainingError: The ONNX file is wrong.
+            InputError: ONNX is asked for, and the extra "export" is not installed.
+            TrainingError: A file does not compute what the network does.
         """
-        path, with_onnx = self.cfg.INFER.export_path, self.cfg.INFER.with_onnx
-        self.export([latent.input_spec(self.generator)], path, with_onnx)
-        save_description(self.generator, path)
-        if with_onnx:
-            self.generator.eval()
-            onnx_files.check(self.generator, f"{path}.onnx")
+        given = self.cfg.INFER
+        source = given.pretrained_gen_model_path
+        writing.write(self.generator, given.export_path, source, given.with_onnx, given.onnx_half)
 
     # --- checkpoints ---
 
@@ -582,6 +608,7 @@ def train_epoch(solver: AdversarialSolver, epoch_id: int, log_freq: int) -> None
         log_freq: Iterations between two lines of the log.
     """
     terms, start = [], time.perf_counter()
+    said = start
     last = min(epoch_id * solver.iters_per_epoch, solver.max_steps)
     while solver.global_step < last and not solver.interrupted:
         terms.append(solver.run_iteration())
@@ -590,12 +617,21 @@ def train_epoch(solver: AdversarialSolver, epoch_id: int, log_freq: int) -> None
         if step % log_freq == 0 or step in (1, last) or stage_is_done or solver.interrupted:
             solver.log(terms, time.perf_counter() - start)
             terms, start = [], time.perf_counter()
+            said = start
+        elif time.perf_counter() - said > MEANWHILE_SECONDS:
+            solver.log_meanwhile(terms, time.perf_counter() - start)
+            said = time.perf_counter()
         if solver.sample_freq > 0 and (step % solver.sample_freq == 0 or stage_is_done):
             drawing = time.perf_counter()
             solver.draw_samples(str(Path(solver.output_dir, "samples", f"{step:07d}.png")))
             start += time.perf_counter() - drawing
         if stage_is_done:
             solver.save_checkpoint(solver.stage.name)
+
+
+def _means(terms: list[dict[str, list[Tensor]]]) -> dict[str, float]:
+    names = dict.fromkeys(name for row in terms for name in row)
+    return {n: float(paddle.stack([value for row in terms for value in row.get(n, ())]).mean()) for n in names}
 
 
 def _to_tensors(arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:

@@ -3,7 +3,9 @@
 from ppsci_gan.weights.checkpoint import Checkpoint
 from ppsci_gan.weights.checkpoint import read_checkpoint
 from ppsci_gan.weights.checkpoint import save_checkpoint
+from ppsci_gan.weights.finding import SUFFIXES
 from ppsci_gan.weights.finding import find
+from ppsci_gan.weights.finding import pretrained
 from ppsci_gan.weights.finding import shown
 from ppsci_gan.weights.loading import build
 from ppsci_gan.weights.loading import check
@@ -19,6 +21,7 @@ from ppsci_gan.weights.loading import save
 from ppsci_gan.weights.publishing import publish
 
 __all__ = [
+    "SUFFIXES",
     "Checkpoint",
     "build",
     "check",
@@ -28,6 +31,7 @@ __all__ = [
     "find",
     "has_part",
     "load",
+    "pretrained",
     "publish",
     "read",
     "read_checkpoint",

@@ -22,6 +22,8 @@ from ppsci_gan.files import locate
 
 MOST_BYTES = 1 << 31  # of a download; the largest known weights, of Inception, have a twentieth
 _TOO_LARGE = f"it has more than {MOST_BYTES:,} bytes, so it is something else or never ends"
+SUFFIXES = ("", ".pdparams", ".safetensors")  # may be left out
+REGISTRY = "SHA256SUMS"  # in pretrained/: what `sha256sum *.safetensors` prints there
 _PRETRAINED = "pretrained:"
 
 
@@ -44,23 +46,58 @@ def find(path: os.PathLike | str) -> Path:
     if str(path).startswith(_PRETRAINED):
         return _find_pretrained(str(path).removeprefix(_PRETRAINED))
     file = _download(str(path)) if str(path).lower().startswith(("http://", "https://")) else Path(path)
-    for candidate in (file, Path(f"{file}.pdparams"), Path(f"{file}.safetensors")):
+    for candidate in (Path(f"{file}{suffix}") for suffix in SUFFIXES):
         if locate(candidate).is_file():
             return locate(candidate)
     what = "not a file of weights" if locate(file).exists() else "no such file of weights"  # a folder, or a pipe
     raise InputError(f"{shown(path)}: {what}; check the path.{_neighbours(Path(path))}")
 
 
+def pretrained() -> dict[str, Path]:
+    """Return the files of pretrained weights by name.
+
+    Examples:
+        >>> from ppsci_gan.weights import finding
+        >>> finding.pretrained()["dcgan_mnist"].name
+        'dcgan_mnist.safetensors'
+    """
+    return {file.stem: file for file in sorted((REPOSITORY / "pretrained").glob("*.safetensors"))}
+
+
+def check_digest(file: Path) -> None:
+    """Refuse a file of pretrained weights that is not the one registered, by SHA-256.
+
+    Args:
+        file: The file; one that is not registered is not checked.
+
+    Raises:
+        InputError: The file is another one.
+
+    Examples:
+        >>> from ppsci_gan.weights import finding
+        >>> finding.check_digest(finding.pretrained()["dcgan_mnist"])
+    """
+    registry = file.with_name(REGISTRY)
+    lines = registry.read_text(encoding="utf-8").splitlines() if registry.is_file() else []
+    registered = dict(reversed(line.split(maxsplit=1)) for line in lines)
+    if file.name in registered and pooch.file_hash(str(file)) != registered[file.name]:
+        raise InputError(
+            f"{file}: its SHA-256 is not that of {REGISTRY} beside it, so it is damaged or another file. Restore it: "
+            "pip install --force-reinstall --no-deps ppsci-gan, or git checkout pretrained in a clone."
+        )
+
+
 def _find_pretrained(name: str) -> Path:
-    files = {file.stem: file for file in sorted((REPOSITORY / "pretrained").glob("*.safetensors"))}
+    files = pretrained()
     if not files:
         raise InputError(
-            f"{_PRETRAINED}{name}: pretrained weights come with the repository, and {REPOSITORY} has none. "
-            "Run in a clone of the repository, or give the file's path or URL."
+            f"{_PRETRAINED}{name}: pretrained weights come with the package, and {REPOSITORY} has none. "
+            "Install it again, run in a clone of the repository, or give the file's path or URL."
         )
     if name not in files:
         closest_first = difflib.get_close_matches(name, files, n=len(files), cutoff=0)
         raise InputError(f"{_PRETRAINED}{name}: no such pretrained weights. There are: {', '.join(closest_first)}.")
+    check_digest(files[name])
     return files[name]
 
 

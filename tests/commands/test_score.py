@@ -4,6 +4,7 @@ import gzip
 import json
 import pickle
 import subprocess
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,11 @@ import warm
 from PIL import Image
 
 from ppsci_gan.commands import score as command
+from ppsci_gan.data.images import Images
 from ppsci_gan.errors import InputError
+from ppsci_gan.evaluation import families
+from ppsci_gan.evaluation import statistics
+from ppsci_gan.features import extractor
 from ppsci_gan.files import REPOSITORY
 
 CLASSIFIER = "pretrained/classifier_mnist.safetensors"
@@ -101,8 +106,7 @@ def test_data_set_as_real_images(score, sources, mnist):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"splits": 21}, "score needs at least 21 images for splits; there are 20"),
-        ({"subset_size": 25}, "kernel_distance needs at least 25 images"),
+        ({"splits": 21, "scores": ["score"]}, "none can be computed"),
         ({"classifier": "pretrained/classifier_cifar10.safetensors"}, r"takes images of shape \[3, 32, 32\]"),
         ({"classifier": "pretrained/wgangp_mnist_quick.safetensors"}, "not a classifier"),
         ({"real": "nothing"}, "nothing: neither a folder"),
@@ -113,6 +117,99 @@ def test_what_cannot_be_scored(score, sources, options, message):
     with pytest.raises(InputError, match=message):
         score(sources / "fake", **{"real": str(sources / "real.npz"), **options})
     assert not (sources / "scores.json").exists()
+
+
+def test_what_too_few_images_forbid_is_left_out(score, sources):
+    given = {"real": str(sources / "real.npz")}
+    assert set(score(sources / "fake", **given)) - set(score(sources / "fake", **given, splits=21, subset_size=25)) == {
+        "classifier.score",
+        "classifier.kernel_distance",
+    }
+
+
+def test_statistics_take_the_place_of_the_images(score, sources):
+    real, kept = str(sources / "real.npz"), str(sources / "kept.npz")
+    of_images = score(sources / "fake", real=real, write_statistics=kept)
+    of_statistics = score(sources / "fake", real=kept)
+    assert set(of_statistics) == {"classifier.score", "classifier.frechet_distance", "pixels.ms_ssim"}
+    record = of_statistics["classifier.frechet_distance"]
+    assert record["value"] == of_images["classifier.frechet_distance"]["value"]
+    assert record["protocol"]["real"] == f"{real} ({kept})"
+    assert record["protocol"]["real_samples"] == 30
+
+
+def test_statistics_of_another_network_are_refused(score, sources):
+    other = extractor.load_classifier("pretrained/classifier_cifar10.safetensors")
+    colours = Images("colours", np.random.default_rng(0).integers(0, 256, [300, 3, 32, 32], np.uint8))
+    statistics.write(sources / "other.npz", other, colours)
+    with pytest.raises(InputError, match=r"statistics of a network \w{8}..., not of this classifier"):
+        score(sources / "fake", real=str(sources / "other.npz"))
+    with pytest.raises(InputError, match="add that network, --classifier or --inception"):
+        score(sources / "fake", real=str(sources / "other.npz"), classifier=None)
+
+
+def test_statistics_of_pytorch_fid_are_taken_for_inception(sources):
+    """Its files have mu and sigma alone."""
+    np.savez(sources / "theirs.npz", mu=np.zeros(2048), sigma=np.eye(2048))
+    found = statistics.read(sources / "theirs.npz")
+    found.check(SimpleNamespace(name="inception", protocol={"network_sha256": "0" * 64}))
+    with pytest.raises(InputError, match="statistics of 2048 features, not of this classifier"):
+        found.check(SimpleNamespace(name="classifier", protocol={"network_sha256": "0" * 64}))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"mu": np.zeros(3), "sigma": np.zeros([2, 2])}, r"mu \[3\] and sigma \[2, 2\] are no finite mean"),
+        ({"mu": np.array([np.nan]), "sigma": np.zeros([1, 1])}, "no finite mean"),
+        ({"mu": np.array([None]), "sigma": np.zeros([1, 1])}, "damaged, or no statistics"),
+        ({"mu": np.array(["a"]), "sigma": np.zeros([1, 1])}, "damaged, or no statistics"),
+    ],
+)
+def test_damaged_statistics(tmp_path, arrays, message):
+    np.savez(tmp_path / "a.npz", **arrays)
+    assert statistics.holds(tmp_path / "a.npz")
+    with pytest.raises(InputError, match=message):
+        statistics.read(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"real": None}, "name the images that they are of, as --real"),
+        ({"classifier": None}, "give one network"),
+        ({"write_statistics": "kept.txt"}, "kept.txt: name an .npz file"),
+    ],
+)
+def test_statistics_that_cannot_be_written(score, sources, options, message):
+    given = {"real": str(sources / "real.npz"), "write_statistics": str(sources / "kept.npz"), **options}
+    with pytest.raises(InputError, match=message):
+        score(sources / "fake", **given)
+
+
+def test_names_of_scores_are_listed(capsys):
+    command.main(arguments=["score", "--scores"])
+    listed = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line and line[0] != "["]
+    assert set(families.FAMILIES) <= set(listed)
+
+
+def test_a_named_data_set_brings_its_classifier(score, sources, mnist):
+    scores = score(sources / "fake", real=f"mnist:{mnist}", classifier=None)
+    assert "classifier.frechet_distance" in scores
+    others = score(sources / "fake", real=str(sources / "real.npz"), classifier=None)
+    assert set(others) == {"pixels.ms_ssim", *(name for name in others if "sliced_wasserstein" in name)}
+
+
+def test_two_sets_to_compare_with_are_refused(score, sources):
+    with pytest.raises(InputError, match="name one set of images"):
+        score(sources / "fake", real=str(sources / "real.npz"), second=str(sources / "real.npz"))
+
+
+def test_an_installation_is_checked_without_data(monkeypatch):
+    lines = []
+    monkeypatch.setattr(command.logger, "message", lines.append)
+    command.self_test(None, None, None, None)
+    assert [line.rpartition(": ")[2] for line in lines if "known" in line] == ["ok", "ok"]
 
 
 def test_self_test_notices_other_data(mnist, capsys):
@@ -129,7 +226,7 @@ def test_self_test_accepts_what_is_known(mnist, monkeypatch):
 
 
 def test_self_test_wants_a_data_set():
-    with pytest.raises(InputError, match="fashion:x: give mnist:PATH or cifar10:PATH"):
+    with pytest.raises(InputError, match="fashion:x: give mnist or mnist:PATH or cifar10 or cifar10:PATH"):
         command.self_test("fashion:x", None, None, None)
 
 

@@ -1,5 +1,7 @@
 """Scores of sets of images: which there are, what they say of images whose quality is known, and their protocols."""
 
+import re
+
 import numpy as np
 import paddle
 import pytest
@@ -22,6 +24,14 @@ SMALL = Protocol(splits=2, subsets=5, subset_size=20, max_neighbour_samples=50)
 def extractor():
     paddle.seed(0)
     return Extractor("classifier", Classifier(channels=1, width=4), {"version": "random"})
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """``said()`` is what was logged as a message."""
+    lines = []
+    monkeypatch.setattr(scoring.logger, "message", lines.append)
+    return lambda: "\n".join(lines)
 
 
 def blobs(seed, number=100, name="blobs"):
@@ -154,19 +164,39 @@ def test_held_out_images_are_stamped_with_those_compared():
 
 
 @pytest.mark.parametrize(
-    ("families", "num_samples", "num_real", "message"),
+    ("family", "num_samples", "num_real", "message"),
     [
-        (["score"], 9, None, "score needs at least 10 images for splits; there are 9"),
-        (["kernel_distance"], 5000, 999, "kernel_distance needs at least 1000 images for a subset.*there are 999"),
-        (["precision_recall"], 3, 100, "precision_recall needs at least 4 images"),
-        (["density_coverage"], 100, 5, "density_coverage needs at least 6 images"),
-        (["frechet_distance"], 1, 100, "frechet_distance needs at least 2"),
-        (["fid"], 100, 100, "no score fid; there are score, frechet_distance"),
+        ("score", 9, None, "score is left out: it needs at least 10 images for splits, and there are 9"),
+        ("kernel_distance", 5000, 999, "kernel_distance .* at least 1000 images for a subset.* and there are 999"),
+        ("precision_recall", 3, 100, "precision_recall is left out: it needs at least 4 images"),
+        ("density_coverage", 100, 5, "density_coverage is left out: it needs at least 6 images"),
+        ("frechet_distance", 1, 100, "frechet_distance is left out: it needs at least 2"),
     ],
 )
-def test_too_few_images_are_refused_by_name(families, num_samples, num_real, message):
-    with pytest.raises(InputError, match=message):
-        scoring.check_numbers(Protocol(), families, num_samples, num_real)
+def test_what_too_few_images_forbid_is_left_out_with_a_word(family, num_samples, num_real, message, said):
+    names = [family, "ms_ssim"] if num_samples > 1 else [family]
+    assert scoring.keep_possible(Protocol(), names, num_samples, num_real) == names[1:]
+    assert re.search(message, said())
+
+
+def test_an_unknown_score_is_refused():
+    with pytest.raises(InputError, match="no score fid; there are score, frechet_distance"):
+        scoring.keep_possible(Protocol(), ["fid"], 100, 100)
+
+
+def test_too_few_held_out_images_cost_only_their_own_score(extractor):
+    scorer = NetworkScorer(extractor, ["score", "frechet_distance"], SMALL._replace(splits=50), blobs(0))
+    assert set(scorer(blobs(1)._replace(labels=None))) == {"score", "score_std", "frechet_distance"}
+    assert set(scorer(blobs(1, number=20)._replace(labels=None))) == {"frechet_distance"}
+
+
+def test_pixels_of_other_sizes_or_single_images_of_a_class(said):
+    scorer = PixelScorer(["ms_ssim", "sliced_wasserstein"], SMALL, blobs(0))
+    small = blobs(1)
+    assert set(scorer(small._replace(data=small.data[:, :, :16, :16], labels=None))) == {"ms_ssim"}
+    assert "sliced_wasserstein is left out: the images are [1, 16, 16], the real ones [1, 28, 28]" in said()
+    assert "ms_ssim" not in scorer(small._replace(labels=np.arange(100)))
+    assert "ms_ssim is left out: it needs two images of each class" in said()
 
 
 def test_titles_and_directions_are_of_scores_that_exist():

@@ -111,7 +111,7 @@ def test_faces_from_end_to_end(run, load_example):
     for number, image in enumerate(np.rint((expected + 1) * 127.5)):
         with Image.open(inferred / "images" / f"{number:05d}.png") as picture:
             assert np.abs(np.asarray(picture).transpose(2, 0, 1) - image).max() <= 1
-    assert json.loads((inferred / "timing.json").read_text())["images_per_second"] > 0
+    assert json.loads((inferred / "time_result.json").read_text())["images_per_second"] > 0
 
 
 def test_conditional_mnist_is_scored_per_class(run, data):

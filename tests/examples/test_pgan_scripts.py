@@ -127,7 +127,7 @@ def test_train_evaluate_export_infer(run, load_example):
     for number, image in enumerate(np.rint((expected.clip(-1, 1) + 1) * 127.5)):
         drawn = np.asarray(Image.open(inferred / "images" / f"{number:05d}.png")).transpose(2, 0, 1)
         assert np.abs(drawn - image).max() <= 1
-    timing = json.loads((inferred / "timing.json").read_text())
+    timing = json.loads((inferred / "time_result.json").read_text())
     assert timing["images_per_second"] > 0
 
 

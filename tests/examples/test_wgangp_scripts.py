@@ -154,7 +154,7 @@ def run_everything(run, name, overrides, picture, average=False):
         "generator.pdiparams",
     }
     script, cfg, inferred = run(name, "inference", overrides)
-    timing = json.loads((inferred / "timing.json").read_text())
+    timing = json.loads((inferred / "time_result.json").read_text())
     assert (timing["device"], timing["batch_size"]) == ("cpu", 4)
     assert all(timing[key] > 0 for key in ("first_batch_ms", "total_ms", "ms_per_batch", "images_per_second"))
     assert names_in(inferred / "images") == [f"{number:05d}.png" for number in range(NUM_IMAGES)]

@@ -43,5 +43,5 @@ def test_what_is_no_name_is_refused(repository, name):
 
 def test_without_the_repository_there_are_none(tmp_path, monkeypatch):
     monkeypatch.setattr(finding, "REPOSITORY", tmp_path)
-    with pytest.raises(InputError, match=r"come with the repository.* clone"):
+    with pytest.raises(InputError, match=r"come with the package.* clone"):
         weights.find("pretrained:dcgan_mnist")
