@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 
 from ppsci_gan import cli
 from ppsci_gan.config import check_needs
+from ppsci_gan.config import needs
 from ppsci_gan.devices import device
 from ppsci_gan.errors import InputError
 from ppsci_gan.files import REPOSITORY
@@ -390,7 +391,8 @@ def test_a_group_without_a_name_is_explained(error_of, monkeypatch, word):
         (["TRAIN.save_freq=1", "TRAIN.epochs=1000000000"], "TRAIN.save_freq=1: 1000000000 checkpoints"),
     ],
 )
-def test_what_a_configuration_needs_is_known_before_it_is_taken(tmp_path, words, named):
+def test_what_a_configuration_needs_is_known_before_it_is_taken(tmp_path, monkeypatch, words, named):
+    monkeypatch.setattr(needs, "available_memory", lambda: 8 * 10**9)
     cfg = compose("wgangp_toy", [f"output_dir={tmp_path}", *words])
     with pytest.raises(InputError, match=f"This configuration needs about .*are free:\n  {named}.* GB"):
         check_needs(cfg)

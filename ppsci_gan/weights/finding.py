@@ -14,11 +14,14 @@ from urllib.parse import urldefrag
 from urllib.parse import urlparse
 
 import pooch
+import safetensors
 
+from ppsci_gan import pickles
 from ppsci_gan.errors import InputError
 from ppsci_gan.files import REPOSITORY
 from ppsci_gan.files import cache_folder
 from ppsci_gan.files import locate
+from ppsci_gan.weights import torch_files
 
 MOST_BYTES = 1 << 31  # of a download; the largest known weights, of Inception, have a twentieth
 _TOO_LARGE = f"it has more than {MOST_BYTES:,} bytes, so it is something else or never ends"
@@ -149,7 +152,6 @@ def _download(url: str) -> Path:
 
 def _fetch(url: str, output_file: str, registry: pooch.Pooch, suffix: str) -> None:
     """Download as pooch does, but no endless file and only weights; what raises here does not enter the cache."""
-    from ppsci_gan.weights import loading  # here, because it finds its files by this module
 
     def check_length(response: Any, *args, **kwargs) -> None:
         if int(response.headers.get("Content-Length", 0)) > MOST_BYTES:
@@ -161,10 +163,22 @@ def _fetch(url: str, output_file: str, registry: pooch.Pooch, suffix: str) -> No
     with open(output_file, "wb") as file:
         download(url, _Bounded(file), registry)
     try:
-        loading.read_file(Path(output_file), suffix)
-    except InputError as error:
+        _check_format(Path(output_file), suffix)
+    except (InputError, safetensors.SafetensorError) as error:
         said = str(error).removeprefix(f"{output_file}: ")
         raise OSError(f"what is there is no file of weights: {said}") from error  # and trying again would not help
+
+
+def _check_format(file: Path, suffix: str) -> None:
+    """Read a file of weights as far as shows that it is one."""
+    if suffix == ".safetensors":
+        with safetensors.safe_open(file, framework="numpy"):  # compares its sizes with the file's
+            return
+    if suffix in (".pth", ".pt"):
+        torch_files.read(file)
+    else:
+        with file.open("rb") as stream:
+            pickles.load(stream, str(file))
 
 
 class _Bounded:

@@ -8,7 +8,6 @@ import json
 import os
 from collections.abc import Mapping
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,22 +77,7 @@ def read(path: str, part: str = "", raw: bool = False) -> dict[str, np.ndarray]:
     file = find(path)
     if file.suffix == ".safetensors":
         return Checkpoint.read(file).weights(part, raw)
-    return read_file(file, file.suffix)
-
-
-def read_file(file: Path, suffix: str) -> dict[str, np.ndarray]:
-    """Read all arrays of a file.
-
-    Args:
-        file: The file, whatever its name.
-        suffix: Says its format.
-
-    Raises:
-        InputError: It is no such file, or damaged.
-    """
-    if suffix == ".safetensors":
-        return Checkpoint.read(file).tensors
-    if suffix in (".pth", ".pt"):
+    if file.suffix in (".pth", ".pt"):
         return torch_files.read(file)
     with open_regular(file) as stream:
         content = pickles.load(stream, str(file))

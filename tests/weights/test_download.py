@@ -138,18 +138,18 @@ def test_a_download_ends(server, name, monkeypatch):
 def test_user_password_and_key_are_not_shown(server, capfd, caplog):
     url, served, _ = server
     weights.save(linear(4, 5), served / "b.pdparams")
-    secret = url.replace("http://", "http://me:secret@") + "/{}?key=secret"
+    private = url.replace("http://", "http://me:pass123@") + "/{}?key=pass123"
     for address in ("nothing.pdparams", "long.pth", "b.pdparams"):
         with pytest.raises(InputError) as error:
-            weights.load(linear(), secret.format(address), "MODEL.gen_net")
+            weights.load(linear(), private.format(address), "MODEL.gen_net")
         assert address in str(error.value)
-        assert "secret" not in str(error.value)
+        assert "pass123" not in str(error.value)
     with pytest.raises(InputError) as error:
-        weights.read(secret.format("a.pth").replace(url.rsplit(":", 1)[1], "1"))
-    assert "secret" not in str(error.value)
-    weights.load(linear(), secret.format("a.pdparams"), "MODEL.gen_net")
+        weights.read(private.format("a.pth").replace(url.rsplit(":", 1)[1], "1"))
+    assert "pass123" not in str(error.value)
+    weights.load(linear(), private.format("a.pdparams"), "MODEL.gen_net")
     assert "a.pdparams" in caplog.text
-    assert "secret" not in caplog.text + "".join(capfd.readouterr())
+    assert "pass123" not in caplog.text + "".join(capfd.readouterr())
 
 
 def test_a_known_checksum_is_checked(server):
