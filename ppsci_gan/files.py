@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import platformdirs
+import psutil
 
 from ppsci_gan.errors import InputError
 
@@ -116,6 +118,46 @@ def _kind(mode: int) -> str:
     return next((kind for kind, is_one in kinds.items() if is_one(mode)), "device")
 
 
+def check_memory(needed: int, what: str) -> None:
+    """Refuse what does not fit into the memory that is free.
+
+    Args:
+        needed: Bytes.
+        what: What needs them, for the error.
+
+    Raises:
+        InputError: There is less.
+
+    Examples:
+        >>> from ppsci_gan import files
+        >>> files.check_memory(10**15, "samples.npz")
+        Traceback (most recent call last):
+            ...
+        ppsci_gan.errors.InputError: samples.npz: needs 1,000,000.0 GB of memory, where ... GB are free.
+    """
+    free = available_memory()
+    if needed > free:
+        raise InputError(f"{what}: needs {needed / 1e9:,.1f} GB of memory, where {free / 1e9:,.1f} GB are free.")
+
+
+def available_memory() -> int:
+    """Return the bytes of memory that a process can still get: the machine's, or fewer in a container.
+
+    Examples:
+        >>> from ppsci_gan import files
+        >>> files.available_memory() > 0
+        True
+    """
+    group = Path("/sys/fs/cgroup")
+    free = psutil.virtual_memory().available
+    try:
+        limit, used = ((group / name).read_text().strip() for name in ("memory.max", "memory.current"))
+        reclaimable = re.search(r"^inactive_file (\d+)$", (group / "memory.stat").read_text(), re.MULTILINE)
+        return free if limit == "max" else min(free, int(limit) - int(used) + int(reclaimable[1]))
+    except OSError:  # no container, or one of another kind
+        return free
+
+
 def sha256(path: str | os.PathLike) -> str:
     """Return a file's SHA-256 in hexadecimal digits.
 
@@ -138,6 +180,46 @@ def sha256(path: str | os.PathLike) -> str:
         while piece := stream.read(1 << 20):
             total.update(piece)
     return total.hexdigest()
+
+
+def seal(path: str | os.PathLike) -> None:
+    """Append the SHA-256 of a file's bytes to them, for ``is_sealed``.
+
+    Args:
+        path: A file of a format whose readers do not mind what is behind its end, such as ``.npy``.
+
+    Examples:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from ppsci_gan import files
+        >>> path = Path(tempfile.mkdtemp(), "a.npy")
+        >>> _ = path.write_bytes(b"content")
+        >>> files.is_sealed(path)
+        False
+        >>> files.seal(path)
+        >>> files.is_sealed(path)
+        True
+    """
+    digest = bytes.fromhex(sha256(path))
+    with open(path, "ab") as stream:
+        stream.write(digest)
+
+
+def is_sealed(path: str | os.PathLike) -> bool:
+    """Whether a file is there and not a byte of it has changed since ``seal``.
+
+    Args:
+        path: The file.
+    """
+    try:
+        with open_regular(path) as stream:
+            left, total = os.fstat(stream.fileno()).st_size - hashlib.sha256().digest_size, hashlib.sha256()
+            while left > 0 and (piece := stream.read(min(left, 1 << 20))):
+                total.update(piece)
+                left -= len(piece)
+            return left == 0 and stream.read() == total.digest()
+    except (OSError, InputError):
+        return False
 
 
 def write_digests(digests: str | os.PathLike, paths: Iterable[str | os.PathLike]) -> None:

@@ -3,6 +3,10 @@
 A pickle is a program for a small stack machine, and ``pickle.load`` runs it: it may call any function of any module.
 The data sets and weights that this suite reads call eleven, listed below. NumPy's among them trust their arguments (a
 forged dtype makes NumPy follow arbitrary pointers), so each has a stand-in that checks them.
+
+A small pickle can also be a large program: a tuple that holds the one before twice, sixty times over, is hashed for
+ever, and an operation of one byte can copy megabytes. So the number of operations is bounded, what they copy is no more
+than what the file holds, and only text, bytes and small numbers are keys.
 """
 
 from __future__ import annotations
@@ -22,6 +26,8 @@ import numpy as np
 from ppsci_gan.errors import InputError
 
 _PIECE = 1 << 20  # bytes
+_MOST_OPERATIONS = 300_000  # of a file; the largest known one, a batch of CIFAR-10, takes 90,000
+_KEYS = (str, bytes, bool, type(None))  # and integers of 32 bits: larger ones can be made to have the same hash
 
 
 class _Refused(Exception):
@@ -59,7 +65,7 @@ def load(file: BinaryIO, name: str) -> Any:
 text and plain containers are read, because anything else could run code; get the file from where it was published.
     """
     with explain_errors(name):
-        return _as_paddle_loads(Unpickler(Pieces(file), encoding="bytes").load())
+        return _as_paddle_loads(Unpickler(file).load())
 
 
 @contextmanager
@@ -105,6 +111,31 @@ def _tensor(pair: tuple[str, np.ndarray]) -> np.ndarray:
     return pair[1]
 
 
+def _key(key: Any) -> Any:
+    """Return a dict's key or a set's element if it can be hashed at once and no two are likely to collide."""
+    if type(key) in _KEYS or (type(key) is int and -(2**31) <= key < 2**32):
+        return key
+    raise _Refused(f"a {type(key).__name__} as a key")
+
+
+def _pairs(items: list) -> Iterator[tuple[Any, Any]]:
+    """Return the keys and values of a dict from the list in which they alternate."""
+    return zip(map(_key, items[::2]), items[1::2], strict=True)
+
+
+def _set(items: list = ()) -> set:  # functions, because of a class NEWOBJ would make instances without a check
+    return set(map(_key, items))
+
+
+def _frozenset(items: list = ()) -> frozenset:
+    return frozenset(map(_key, items))
+
+
+def _ordered_dict(pairs: list = ()) -> collections.OrderedDict:
+    """Stand-in for ``collections.OrderedDict``, which Python 2 calls with a list of pairs."""
+    return collections.OrderedDict((_key(key), value) for key, value in pairs)
+
+
 _NDARRAY = object()  # numpy.ndarray occurs only as the first argument of _reconstruct
 
 
@@ -124,21 +155,28 @@ def _dtype(spec: str | bytes, *_) -> np.dtype:
 
 
 def _scalar(dtype: np.dtype, data: bytes) -> np.generic:
-    return np.frombuffer(data, dtype).reshape(())[()]
+    return np.frombuffer(data, _as_dtype(dtype)).reshape(())[()]
 
 
 def _frombuffer(data: bytes | bytearray, dtype: np.dtype, shape: tuple[int, ...], order: str) -> np.ndarray:
     """Return an array as NumPy writes it in protocol 5."""
-    return np.frombuffer(data, dtype).reshape(shape, order=order)
+    return np.frombuffer(data, _as_dtype(dtype)).reshape(shape, order=order)
+
+
+def _as_dtype(dtype: Any) -> np.dtype:
+    """Return what ``_dtype`` made; NumPy would make one of anything else, such as lists in lists."""
+    if not isinstance(dtype, np.dtype):
+        raise _Refused("an array of something else than a dtype's numbers")
+    return dtype
 
 
 _ALLOWED = {
     "_codecs.encode": _encode,
     "builtins.bytes": _empty_bytes,
-    "builtins.frozenset": frozenset,
-    "builtins.set": set,
+    "builtins.frozenset": _frozenset,
+    "builtins.set": _set,
     "builtins.tuple": _tensor,
-    "collections.OrderedDict": collections.OrderedDict,
+    "collections.OrderedDict": _ordered_dict,
     "numpy.dtype": _dtype,
     "numpy.ndarray": _NDARRAY,
     "numpy.core.multiarray._reconstruct": _reconstruct,
@@ -157,9 +195,28 @@ class Unpickler(pickle._Unpickler):
 
     BUILD sets attributes of any object, including NumPy's unchecked states. Speed hardly differs, because an array is
     a single operation.
+
+    Args:
+        file: Open binary file.
     """
 
     dispatch = dict(pickle._Unpickler.dispatch)
+
+    def __init__(self, file: BinaryIO):
+        self.source = Pieces(file)
+        self.copied = 0  # bytes and elements, by operations that compute something
+        super().__init__(self.source, encoding="bytes")
+
+    def load(self) -> Any:
+        """Return the object."""
+        self.dispatch = _Countdown(type(self).dispatch, _MOST_OPERATIONS)
+        return super().load()
+
+    def _count_copied(self, number: int) -> None:
+        """Refuse to copy more than was read: whatever repeats an operation on the same large argument."""
+        self.copied += number
+        if self.copied > 2 * self.source.count:  # bytes are made of text first, and then an array of them
+            raise _Refused("more copies than it has content")
 
     def find_class(self, module: str, name: str) -> Any:
         """Return the stand-in for a class or function that a pickle names."""
@@ -179,6 +236,7 @@ class Unpickler(pickle._Unpickler):
             target.__setstate__((3, byte_order, None, None, None, -1, -1, 0))
         elif isinstance(target, np.ndarray):
             _, shape, dtype, is_fortran, data = state
+            self._count_copied(len(data))  # where the bytes are not aligned
             if not isinstance(data, bytes) or not all(isinstance(size, int) and size >= 0 for size in shape):
                 raise ValueError("state of an array")
             target.__setstate__((1, shape, dtype, is_fortran, data))
@@ -187,13 +245,84 @@ class Unpickler(pickle._Unpickler):
 
     dispatch[pickle.BUILD[0]] = load_build
 
+    def load_reduce(self) -> None:
+        """Call a stand-in."""
+        super().load_reduce()
+        result = self.stack[-1]
+        self._count_copied(len(result) if isinstance(result, (bytes, set, frozenset, dict)) else 0)
+
+    dispatch[pickle.REDUCE[0]] = load_reduce
+
+    def _instantiate(self, klass: Any, args: Any) -> None:
+        raise _Refused("an instance of a class")  # by INST or OBJ, which numbers and containers do without
+
+    def load_put(self) -> None:
+        """Remember an object under a number that is written out, and could be of any size."""
+        self.memo[_key(int(self.readline()[:-1]))] = self.stack[-1]
+
+    dispatch[pickle.PUT[0]] = load_put
+
+    def load_dict(self) -> None:
+        """Make a dict."""
+        items = self.pop_mark()  # first, because it puts another stack in place
+        self.append(dict(_pairs(items)))
+
+    dispatch[pickle.DICT[0]] = load_dict
+
+    def load_setitem(self) -> None:
+        """Add an entry to a dict."""
+        value, key = self.stack.pop(), self.stack.pop()
+        self._top(dict)[_key(key)] = value
+
+    dispatch[pickle.SETITEM[0]] = load_setitem
+
+    def load_setitems(self) -> None:
+        """Add entries to a dict."""
+        items = self.pop_mark()
+        self._top(dict).update(_pairs(items))
+
+    dispatch[pickle.SETITEMS[0]] = load_setitems
+
+    def load_additems(self) -> None:
+        """Add elements to a set."""
+        items = self.pop_mark()
+        self._top(set).update(map(_key, items))
+
+    dispatch[pickle.ADDITEMS[0]] = load_additems
+
+    def load_frozenset(self) -> None:
+        """Make a frozenset."""
+        items = self.pop_mark()
+        self.append(_frozenset(items))
+
+    dispatch[pickle.FROZENSET[0]] = load_frozenset
+
+    def _top(self, kind: type) -> Any:
+        if not isinstance(self.stack[-1], kind):
+            raise _Refused(f"entries of a {type(self.stack[-1]).__name__} to be set")
+        return self.stack[-1]
+
     def load_binunicode(self) -> None:
         """Decode text piece by piece, because protocol 2 of Python 3 stores an array's bytes as text."""
         (size,) = struct.unpack("<I", self.read(4))
-        pieces = (self.read(min(_PIECE, size - start)) for start in range(0, size, _PIECE))
-        self.append("".join(codecs.iterdecode(pieces, "utf-8", "surrogatepass")))
+        self._load_text(size)
 
     dispatch[pickle.BINUNICODE[0]] = load_binunicode
+
+    def load_binunicode8(self) -> None:
+        """Decode text of any length."""
+        (size,) = struct.unpack("<Q", self.read(8))
+        self._load_text(size)
+
+    dispatch[pickle.BINUNICODE8[0]] = load_binunicode8
+
+    def _load_text(self, size: int) -> None:
+        pieces = (self.read(min(_PIECE, size - start)) for start in range(0, size, _PIECE))
+        decoded = list(codecs.iterdecode(pieces, "utf-8", "surrogatepass"))
+        if size > _PIECE:  # an array's bytes: one other letter would have Python keep four bytes for each
+            for piece in decoded:
+                piece.encode("latin1")
+        self.append("".join(decoded))
 
     def load_bytearray8(self) -> None:
         """Read before allocating, so that a damaged length cannot reserve memory."""
@@ -212,12 +341,17 @@ class Pieces:
 
     def __init__(self, file: BinaryIO):
         self.file = file
+        self.count = 0  # bytes read
 
     def read(self, size: int) -> bytes:
         """Return ``size`` bytes, or fewer at the end of the file."""
+        if size <= _PIECE:
+            data = self.file.read(size)
+            self.count += len(data)
+            return data
         pieces = io.BytesIO()
         while piece := self.file.read(min(size - pieces.tell(), _PIECE)):
-            pieces.write(piece)
+            self.count += pieces.write(piece)
         return pieces.getvalue()
 
     def readline(self) -> bytes:
@@ -225,7 +359,22 @@ class Pieces:
         line = self.file.readline()
         if not line.endswith(b"\n"):
             raise EOFError
+        self.count += len(line)
         return line
+
+
+class _Countdown(dict):
+    """The operations, of which only so many are looked up."""
+
+    def __init__(self, operations: dict[int, Any], most: int):
+        super().__init__(operations)
+        self.left = most
+
+    def __getitem__(self, code: int) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise _Refused(f"more than {_MOST_OPERATIONS:,} operations")
+        return super().__getitem__(code)
 
 
 def _as_paddle_loads(content: Any) -> Any:

@@ -31,8 +31,10 @@ def check_values(config: DictConfig) -> None:
         InputError: Says which keys, presets or devices there are.
     """
     _check_preset(OmegaConf.select(config, "hydra.runtime.choices") or {})  # a composed configuration has none
-    schema.check(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]))
+    own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    schema.check(own)
     device.select(config.device)
+    schema.check_needs(own)
 
 
 def _check_preset(choices: DictConfig) -> None:

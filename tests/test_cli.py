@@ -10,8 +10,11 @@ import pytest
 import warm
 from hydra import compose
 from hydra import initialize_config_dir
+from omegaconf import OmegaConf
 
 from ppsci_gan import cli
+from ppsci_gan.config import check_needs
+from ppsci_gan.config import needs
 from ppsci_gan.devices import device
 from ppsci_gan.errors import InputError
 from ppsci_gan.files import REPOSITORY
@@ -336,6 +339,63 @@ def test_missing_data_leaves_only_the_log(tmp_path):
     assert code == 2
     assert "Error: DATA.data_path=mnist.pkl.gz: no such file or folder." in printed
     assert {file for file in left if "/." not in file} == {"run/train.log"}
+
+
+# --- YAML files and words that Hydra has no message for ---
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a: " + "[" * 5000, "nested too deeply"),
+        ("a: &a [*a]", "its aliases make more than 1,000,000 entries"),
+        (
+            "a0: &a0 [1, 1]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 60)),
+            "its aliases make",
+        ),
+        ("a: " + "x" * 10**6, "more than 1,000,000 characters; this is no configuration"),
+        ("a: [1, 2\nb: {", "while parsing a flow sequence"),
+        ("a: !!python/object/apply:os.system ['touch made']", "could not determine a constructor"),
+    ],
+    ids=["deep", "endless", "doubled", "long", "broken", "call"],
+)
+@pytest.mark.timeout(20)
+def test_a_yaml_file_that_is_no_configuration_is_refused(error_of, tmp_path, monkeypatch, content, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.yaml").write_text(content)
+    assert message in error_of(cli.explain_errors(OmegaConf.load), tmp_path / "a.yaml")
+    assert not (tmp_path / "made").exists()
+
+
+def test_aliases_of_a_configuration_are_read(tmp_path):
+    (tmp_path / "a.yaml").write_text("a: &a {b: 1}\nc: [*a, *a]")
+    assert cli.explain_errors(OmegaConf.load)(tmp_path / "a.yaml") == {"a": {"b": 1}, "c": [{"b": 1}, {"b": 1}]}
+
+
+@pytest.mark.parametrize("word", ["preset=null", "LOSS=null", "TRAIN=3"])
+def test_a_group_without_a_name_is_explained(error_of, monkeypatch, word):
+    monkeypatch.setattr("sys.argv", ["wgangp_toy.py", word])
+    told = error_of(cli.explain_errors(compose), "wgangp_toy", [word])
+    assert told == f"Error: {word}: a group is chosen by a name; leave it out for the usual one.\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["MODEL.gen_net.dim=1000000"], "MODEL.gen_net"),
+        (["EVAL.num_samples=1000000000", "mode=eval"], "EVAL.num_samples=1000000000"),
+        (["DATA.num_samples=1000000000"], "DATA.num_samples=1000000000"),
+        (["TRAIN.batch_size=1000000000"], "TRAIN.batch_size=1000000000"),
+        (["VIS.num_images=1000000000"], "VIS.num_images=1000000000"),
+        (["INFER.num_images=1000000000", "mode=infer"], "INFER.num_images=1000000000"),
+        (["TRAIN.save_freq=1", "TRAIN.epochs=1000000000"], "TRAIN.save_freq=1: 1000000000 checkpoints"),
+    ],
+)
+def test_what_a_configuration_needs_is_known_before_it_is_taken(tmp_path, monkeypatch, words, named):
+    monkeypatch.setattr(needs, "available_memory", lambda: 8 * 10**9)
+    cfg = compose("wgangp_toy", [f"output_dir={tmp_path}", *words])
+    with pytest.raises(InputError, match=f"This configuration needs about .*are free:\n  {named}.* GB"):
+        check_needs(cfg)
 
 
 @pytest.mark.parametrize(

@@ -171,3 +171,73 @@ def test_forged_flags_and_sizes_of_a_dtype_have_no_effect():
 def test_forged_states_are_refused(data):
     with pytest.raises(InputError, match=r"file\.pkl: truncated, damaged or of another format \(ValueError"):
         load(data)
+
+
+# --- programs that would go on for ever, or fill the memory ---
+
+
+def doubled(kind: bytes, times: int = 60) -> bytes:
+    """A tuple or frozenset that holds the one before twice, so often: hashing the last takes 2 ** times steps."""
+    once = b"0h\x00h\x00\x86q\x00" if kind == b"tuple" else b"0(h\x00K\x01h\x00\x86\x91q\x00"
+    return b"\x80\x04)q\x00" + once * times
+
+
+@pytest.mark.parametrize("kind", [b"tuple", b"frozenset"])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"}", b"K\x01s."),
+        (b"}(", b"K\x01u."),
+        (b"(", b"K\x01d."),
+        (b"\x8f(", b"\x90."),
+        (b"(", b"\x91."),
+        (b"cbuiltins\nset\n(", b"l\x85R."),
+        (b"cbuiltins\nfrozenset\n(", b"l\x85R."),
+        (b"cbuiltins\nfrozenset\n(", b"l\x85\x81."),
+        (b"ccollections\nOrderedDict\n(", b"K\x01\x86l\x85R."),
+    ],
+    ids=["SETITEM", "SETITEMS", "DICT", "ADDITEMS", "FROZENSET", "set", "frozenset", "NEWOBJ", "OrderedDict"],
+)
+@pytest.mark.timeout(20)
+def test_what_takes_for_ever_to_hash_is_refused(kind, before, after):
+    with pytest.raises(InputError, match=r"file\.pkl: (refused, it asks for a (tuple|frozenset) as a key|truncated)"):
+        load(doubled(kind) + before + b"h\x00" + after)
+
+
+@pytest.mark.timeout(20)
+def test_keys_that_are_made_to_have_the_same_hash_are_refused():
+    keys = {number * (2**61 - 1): None for number in range(100)}  # of 100,000 they would take a minute
+    with pytest.raises(InputError, match="a int as a key"):
+        load(pickle.dumps(keys))
+    with pytest.raises(InputError, match="a int as a key"):
+        load(b"Np%d\n." % (2**61 - 1))
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("operation", [b"\x8f", b"N"])
+def test_more_operations_than_a_data_set_needs_are_refused(operation):
+    with pytest.raises(InputError, match="refused, it asks for more than 300,000 operations"):
+        load(operation * 300_001 + b".")
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    ("large", "again"),
+    [
+        (text("a" * 2**20) + b"q\x000", b"c_codecs\nencode\nh\x00" + text("latin1") + b"\x86Ra"),
+        (
+            b"(" + b"".join(b"J" + struct.pack("<i", number) for number in range(10**5)) + b"lq\x000",
+            b"cbuiltins\nfrozenset\nh\x00\x85Ra",
+        ),
+    ],
+    ids=["bytes", "frozenset"],
+)
+def test_copies_of_the_same_are_refused(large, again):
+    with pytest.raises(InputError, match="more copies than it has content"):
+        load(large + b"]" + again * 1000 + b".")
+
+
+def test_text_is_no_larger_in_memory_than_in_the_file():
+    size = 2**21
+    with pytest.raises(InputError, match="UnicodeEncodeError"):
+        load(b"X" + struct.pack("<I", size + 4) + b"a" * size + "\U0001f600".encode() + b".")

@@ -17,6 +17,7 @@ READERS = {
     "sweeps",
     "usage",
     "config.checking",
+    "config.needs",
     "training.solver",
     "evaluation.generator",
     "evaluation.points",

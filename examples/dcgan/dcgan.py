@@ -33,8 +33,9 @@ from ppsci_gan.training.optimizers import adam
 # --8<-- [start:read]
 def read(cfg: DictConfig, generator: DcganGenerator, split: str) -> images.Images:
     """Return the images of a split, like those that the generator makes."""
-    settings = {"height": generator.image_shape[1], "num_samples": cfg.DATA.num_samples, "seed": cfg.seed}
-    found = catalogue.open_images(cfg.DATA.name, split, cfg.DATA.data_path, **settings)
+    height = generator.image_shape[1]
+    settings = {"height": height, "num_samples": cfg.DATA.num_samples, "seed": cfg.seed}
+    found = catalogue.open_images(cfg.DATA.name, split, cfg.DATA.data_path, max_bytes=cfg.DATA.max_bytes, **settings)
     images.check_fit(found, generator.image_shape, generator.label_num)
     return found
 

@@ -42,7 +42,7 @@ from ppsci_gan.training import optimizers
 def read_levels(cfg: DictConfig, generator: PganGenerator, split: str) -> dict[int, images.Images]:
     """Return the images of a split at every resolution, 4, 8, ..., like those that the generator makes."""
     settings = {"heights": generator.resolutions, "num_samples": cfg.DATA.num_samples, "seed": cfg.seed}
-    levels = catalogue.open_levels(cfg.DATA.name, split, cfg.DATA.data_path, **settings)
+    levels = catalogue.open_levels(cfg.DATA.name, split, cfg.DATA.data_path, max_bytes=cfg.DATA.max_bytes, **settings)
     for height, found in levels.items():
         images.check_fit(found, (generator.channels, height, height), generator.label_num)
     return levels

@@ -42,8 +42,9 @@ from ppsci_gan.weights.transfer import Transfer
 # --8<-- [start:data]
 def read(cfg: DictConfig, generator: WganGpCifar10Generator, split: str) -> images.Images:
     """Return all images of the target's split, of their own size."""
-    settings = {"height": generator.image_shape[1], "num_samples": cfg.DATA.num_samples, "seed": cfg.seed}
-    found = catalogue.open_images(cfg.DATA.name, split, cfg.DATA.data_path, **settings)
+    height = generator.image_shape[1]
+    settings = {"height": height, "num_samples": cfg.DATA.num_samples, "seed": cfg.seed}
+    found = catalogue.open_images(cfg.DATA.name, split, cfg.DATA.data_path, max_bytes=cfg.DATA.max_bytes, **settings)
     if cfg.DATA.classes is not None:
         found = target.select_classes(found, cfg.DATA.classes)
     if cfg.DATA.coloured:

@@ -32,7 +32,7 @@ CRITICS = {"resnet": wgangp.WganGpCifar10Discriminator, "dcgan": wgangp.WganGpCi
 
 
 def read(cfg: DictConfig, split: str) -> images.Images:
-    return images.read_data_set("cifar10", cfg.DATA.data_path, split)
+    return images.read_data_set("cifar10", cfg.DATA.data_path, split, cfg.DATA.max_bytes)
 
 
 def train(cfg: DictConfig):

@@ -28,7 +28,7 @@ from ppsci_gan.training.optimizers import adam
 
 
 def read(cfg: DictConfig, split: str) -> images.Images:
-    return images.read_data_set("mnist", cfg.DATA.data_path, split)
+    return images.read_data_set("mnist", cfg.DATA.data_path, split, cfg.DATA.max_bytes)
 
 
 def train(cfg: DictConfig):

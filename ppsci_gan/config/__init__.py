@@ -12,6 +12,7 @@ from ppsci_gan.config.experiments import TransferGan
 from ppsci_gan.config.experiments import WganGpCifar10
 from ppsci_gan.config.experiments import WganGpMnist
 from ppsci_gan.config.experiments import WganGpToy
+from ppsci_gan.config.needs import check_needs
 from ppsci_gan.config.networks import make_model_schema
 from ppsci_gan.config.networks import make_network_schema
 
@@ -24,6 +25,7 @@ __all__ = [
     "WganGpMnist",
     "WganGpToy",
     "check",
+    "check_needs",
     "explain_unknown",
     "make_model_schema",
     "make_network_schema",

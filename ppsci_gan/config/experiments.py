@@ -1,14 +1,15 @@
 """A schema per experiment: exactly the keys that it reads."""
 
+from typing import Annotated
 from typing import Any
 from typing import Literal
 
-from pydantic import NonNegativeInt
-from pydantic import PositiveInt
+from pydantic import Field
 from pydantic import model_validator
 
 from ppsci_gan.config import groups
 from ppsci_gan.config import training
+from ppsci_gan.config.groups import PositiveInt
 from ppsci_gan.config.networks import make_model_schema
 from ppsci_gan.networks import dcgan
 from ppsci_gan.networks import pgan
@@ -94,7 +95,9 @@ class WganGpCifar10(Experiment):
 class Pgan(Experiment):
     """``conf/pgan.yaml``."""
 
-    MODEL: make_model_schema(pgan.PganGenerator, pgan.PganDiscriminator, scale=NonNegativeInt | None)
+    MODEL: make_model_schema(
+        pgan.PganGenerator, pgan.PganDiscriminator, scale=Annotated[int, Field(ge=0, lt=30)] | None
+    )
     DATA: groups.GrowingData
     TRAIN: training.GrowingTraining
     EVAL: groups.ImageEvaluation

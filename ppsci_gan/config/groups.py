@@ -9,9 +9,6 @@ from pydantic import AfterValidator
 from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
-from pydantic import NonNegativeFloat
-from pydantic import NonNegativeInt
-from pydantic import PositiveInt
 from pydantic import ValidationInfo
 from pydantic import field_validator
 
@@ -23,6 +20,12 @@ from ppsci_gan.features.extractor import INCEPTIONS
 from ppsci_gan.losses.adversarial import LOSSES
 from ppsci_gan.networks import layers
 from ppsci_gan.networks.latent import LEAST_TRUNCATION
+
+# As pydantic's, but not larger than what Paddle, NumPy and single precision can take.
+PositiveInt = Annotated[int, Field(gt=0, lt=2**31)]
+NonNegativeInt = Annotated[int, Field(ge=0, lt=2**31)]
+PositiveFloat = Annotated[float, Field(gt=0, le=1e18)]
+NonNegativeFloat = Annotated[float, Field(ge=0, le=1e18)]
 
 
 def _check_device(name: str) -> str:
@@ -83,6 +86,7 @@ class FileData(Strict):
     """Images of one data set, in files."""
 
     data_path: str | None
+    max_bytes: PositiveInt | None
 
 
 class Cifar10Data(FileData):
@@ -194,7 +198,7 @@ class ImageEvaluation(Evaluation, Choice):
     num_images: PositiveInt
     scores: Families
     splits: PositiveInt
-    subset_size: Annotated[int, Field(ge=2)]
+    subset_size: Annotated[int, Field(ge=2, lt=2**31)]
     inception: ScoringInception
     classifier: ScoringNetwork
 

@@ -10,10 +10,10 @@ from typing import Any
 from typing import Literal
 
 from pydantic import Field
-from pydantic import NonNegativeInt
-from pydantic import PositiveInt
 from pydantic import create_model
 
+from ppsci_gan.config.groups import NonNegativeInt
+from ppsci_gan.config.groups import PositiveInt
 from ppsci_gan.config.groups import Share
 from ppsci_gan.config.groups import Strict
 
@@ -79,10 +79,13 @@ def make_model_schema(generators: type | Sequence[type], critics: type | Sequenc
         >>> list(make_model_schema(WganGpToyGenerator, WganGpToyDiscriminator, scale=int).model_fields)
         ['scale', 'gen_net', 'dis_net']
     """
-    settings = {
-        name: make_network_schema(*(classes if isinstance(classes, Sequence) else (classes,)))
+    players = {
+        name: classes if isinstance(classes, Sequence) else (classes,)
         for name, classes in {"gen_net": generators, "dis_net": critics}.items()
     }
-    return create_model(
+    settings = {name: make_network_schema(*classes) for name, classes in players.items()}
+    model = create_model(
         "Model", __base__=Strict, **{name: (kind, ...) for name, kind in {**others, **settings}.items()}
     )
+    model.players = players  # for needs, which builds them to see how large they are
+    return model

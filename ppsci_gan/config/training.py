@@ -4,16 +4,16 @@ from typing import Annotated
 from typing import Literal
 
 from pydantic import Field
-from pydantic import NonNegativeFloat
-from pydantic import NonNegativeInt
-from pydantic import PositiveFloat
-from pydantic import PositiveInt
 from pydantic import ValidationInfo
 from pydantic import field_validator
 from pydantic import model_validator
 
 from ppsci_gan.config.groups import ONE_GENERATOR
 from ppsci_gan.config.groups import Families
+from ppsci_gan.config.groups import NonNegativeFloat
+from ppsci_gan.config.groups import NonNegativeInt
+from ppsci_gan.config.groups import PositiveFloat
+from ppsci_gan.config.groups import PositiveInt
 from ppsci_gan.config.groups import Share
 from ppsci_gan.config.groups import Strict
 from ppsci_gan.config.groups import only
@@ -102,7 +102,7 @@ class Collapse(Strict):
 
     window: PositiveInt
     diversity: NonNegativeFloat
-    accuracy: Annotated[float, Field(gt=0.5)]
+    accuracy: Annotated[float, Field(gt=0.5, le=1)]
     stop: bool
 
 
@@ -143,7 +143,7 @@ class GrowingTraining(Training, ScoredImages):
 
     epochs: only(1, "it follows from TRAIN.stages; leave it 1.")
     stages: Annotated[list[GrowthStage], Field(min_length=1)]
-    start_scale: NonNegativeInt
+    start_scale: Annotated[int, Field(ge=0, lt=30)]
     reset_optimizer: bool
     reset_average: bool
 

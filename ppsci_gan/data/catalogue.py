@@ -21,6 +21,7 @@ def open_images(
     height: int = 64,
     num_samples: int = 10_000,
     seed: int = 0,
+    max_bytes: int | None = None,
 ) -> Images:
     """Open the images of a split.
 
@@ -32,6 +33,7 @@ def open_images(
         height: Height of faces and pictures in pixels; other data sets have a fixed one.
         num_samples: Number of faces.
         seed: Seed of the faces; test faces use ``seed + 1``.
+        max_bytes: What a file may unpack to; by default twice the published one's bytes.
 
     Raises:
         InputError: Files are missing or damaged, or pictures were not prepared at this height.
@@ -42,7 +44,7 @@ def open_images(
         (2, 3, 16, 16)
     """
     if name not in ("faces", "pictures"):
-        return images.read_data_set(name, data_path, split)
+        return images.read_data_set(name, data_path, split, max_bytes)
     levels = open_levels(name, split, data_path, heights=[height], num_samples=num_samples, seed=seed)
     if height not in levels:
         raise InputError(
@@ -60,6 +62,7 @@ def open_levels(
     heights: Sequence[int] = (),
     num_samples: int = 10_000,
     seed: int = 0,
+    max_bytes: int | None = None,
 ) -> dict[int, Images]:
     """Open the images of a split at several resolutions.
 
@@ -71,6 +74,7 @@ def open_levels(
             their own and its halves, down to 4.
         num_samples: As for ``open_images``.
         seed: As for ``open_images``.
+        max_bytes: As for ``open_images``.
 
     Returns:
         The images, keyed by height.
@@ -91,7 +95,7 @@ def open_levels(
         levels, labels = pyramid.read(None if data_path == public.AUTO else data_path, split)
         found = Images(f"{data_path} {split}", None, labels)
     else:
-        found = images.read_data_set(name, data_path, split)
+        found = images.read_data_set(name, data_path, split, max_bytes)
         levels = pyramid.build_levels(found.data)
     return {height: found._replace(data=level) for height, level in levels.items()}
 

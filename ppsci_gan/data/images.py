@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 from typing import NamedTuple
 
+import joblib
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
@@ -15,8 +19,14 @@ from ppsci_gan.data import cifar10
 from ppsci_gan.data import mnist
 from ppsci_gan.data import public
 from ppsci_gan.errors import InputError
+from ppsci_gan.files import check_memory
+from ppsci_gan.files import open_regular
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+# The only formats that Pillow is let try, whatever a file is named: of others, some start programs.
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
+MOST_PIXELS, MOST_BYTES = 1 << 26, 1 << 28  # of a picture, and of its file
+MOST_RATIO = 100  # of an array's size to what it is packed to, beyond MOST_BYTES
 # By their names in DATA.name: from a path and a split to "data", uint8 [N, C, H, W], and "labels", int64 [N].
 DATA_SETS = {"mnist": mnist.read, "cifar10": cifar10.read}
 
@@ -65,13 +75,14 @@ def read(source: str) -> Images:
     )
 
 
-def read_data_set(name: str, path: str | None, split: str) -> Images:
+def read_data_set(name: str, path: str | None, split: str, max_bytes: int | None = None) -> Images:
     """Read one split of a data set.
 
     Args:
         name: ``mnist`` or ``cifar10``.
         path: ``DATA.data_path``; ``auto`` takes what is on this machine, or fetches it.
         split: ``train`` or ``test``.
+        max_bytes: ``DATA.max_bytes``: what a file may unpack to; by default twice the published one's bytes.
 
     Raises:
         InputError: A file is missing, damaged, or holds something else; the message names it.
@@ -81,7 +92,7 @@ def read_data_set(name: str, path: str | None, split: str) -> Images:
         >>> images.read_data_set("mnist", "data/mnist.pkl.gz", "test").data.shape  # doctest: +SKIP
         (10000, 1, 28, 28)
     """
-    content = DATA_SETS[name](public.resolve(name, path), split)
+    content = DATA_SETS[name](public.resolve(name, path), split, max_bytes)
     return Images(f"{name} {split}", content["data"], content["labels"])
 
 
@@ -149,16 +160,20 @@ def read_folder(folder: Path) -> np.ndarray:
     if not paths:
         raise InputError(f"{folder}: no pictures there ({', '.join(SUFFIXES)}).")
     first = _decode(paths[0])
+    check_memory(len(paths) * first.nbytes, f"{folder}: its {len(paths):,} pictures")
     images = np.empty([len(paths), *first.shape], np.uint8)
-    with ThreadPoolExecutor() as pool:
-        decoded = pool.map(_decode, paths)
-        for index, image in enumerate(tqdm(decoded, "reading pictures", len(paths), unit="img", leave=False, delay=2)):
-            if image.shape != first.shape:
-                raise InputError(
-                    f"{paths[index]}: its shape is {_format_size(image)}, that of {paths[0].name} "
-                    f"{_format_size(first)}. Scores compare images of one size: resize them first, all in the same way."
-                )
-            images[index] = image
+
+    def decode(index: int) -> None:
+        images[index] = _decode(paths[index], (paths[0].name, first.shape))
+
+    with ThreadPoolExecutor(joblib.cpu_count()) as pool:  # each has a picture in memory
+        try:
+            done = pool.map(decode, range(len(paths)))
+            for _ in tqdm(done, "reading pictures", len(paths), unit="img", leave=False, delay=2):
+                pass
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # not all the others first
+            raise
     return images
 
 
@@ -176,15 +191,39 @@ def read_npz(path: Path) -> np.ndarray:
         InputError: The file is damaged, or its array has another type or shape.
     """
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as content:
+        with open_regular(path) as stream, np.load(stream, allow_pickle=False) as content:
+            if not isinstance(content, np.lib.npyio.NpzFile):
+                raise InputError(f"{path}: holds a single array without a name; np.savez writes what is read here.")
             names = content.files
             name = next((n for n in ("images", "arr_0") if n in names), names[0] if len(names) == 1 else None)
             if name is None:
                 raise InputError(f"{path}: holds {', '.join(names) or 'nothing'}; name the images 'images' or 'arr_0'.")
-            array = np.asarray(content[name])
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            array = _read_array(content.zip, name, path)
+    except (OSError, ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, MemoryError) as error:
+        raise InputError(f"{path}: damaged, or not an .npz file of numbers ({error}).") from error
+    except (zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path}: damaged, or not an .npz file of numbers ({error}).") from error
     return as_images(array, f"{path}: {name}")
+
+
+def _read_array(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray:
+    """Return an array of the archive, of which neither more is allocated than it unpacks to, nor more unpacked."""
+    member = archive.getinfo(name if name in archive.namelist() else f"{name}.npy")
+    check_member(member, MOST_RATIO * member.compress_size + MOST_BYTES)
+    with archive.open(member) as stream:
+        version = np.lib.format.read_magic(stream)
+        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[
+            version
+        ]
+        shape, _, dtype = read_header(stream)
+        size = math.prod(shape) * dtype.itemsize
+        if member.file_size - stream.tell() != size:
+            raise ValueError(
+                f"{member.file_size - stream.tell():,} bytes of {name} for {list(shape)} values of {dtype}"
+            )
+    check_memory(size, f"{path}: {name}")
+    with archive.open(member) as stream:
+        return np.lib.format.read_array(stream, allow_pickle=False)
 
 
 def as_images(array: np.ndarray, where: str) -> np.ndarray:
@@ -224,20 +263,71 @@ def as_images(array: np.ndarray, where: str) -> np.ndarray:
     return np.ascontiguousarray(array)
 
 
-def _decode(path: Path) -> np.ndarray:
-    """Return a picture as uint8 [C, H, W]."""
+def open_picture(source: BinaryIO) -> Image.Image:
+    """Open a picture by Pillow, without decoding it yet.
+
+    Args:
+        source: Its bytes.
+
+    Raises:
+        InputError: It has more pixels than a picture to learn from or to score has.
+        OSError: It is no PNG, JPEG, BMP or WebP.
+
+    Examples:
+        >>> import io
+        >>> from PIL import Image
+        >>> from ppsci_gan.data import images
+        >>> file = io.BytesIO()
+        >>> Image.new("L", (3, 2)).save(file, "PNG")
+        >>> images.open_picture(file).size
+        (3, 2)
+    """
+    picture = Image.open(source, formats=FORMATS)
+    if picture.width * picture.height > MOST_PIXELS:
+        raise InputError(
+            f"{picture.width} x {picture.height} pixels, more than {MOST_PIXELS:,}: make it smaller first."
+        )
+    return picture
+
+
+def _decode(path: Path, first: tuple[str, tuple[int, int, int]] | None = None) -> np.ndarray:
+    """Return a picture as uint8 [C, H, W]; one of another shape than the first one, of that name, is not decoded."""
     try:
-        with Image.open(path) as picture:
+        with open_regular(path, MOST_BYTES) as stream, open_picture(stream) as picture:
             if picture.mode not in ("L", "1", "P", "RGB"):
                 raise InputError(
-                    f"{path}: its pixels are of type {picture.mode}; pictures with 8 bits, grey or RGB, can be scored."
+                    f"its pixels are of type {picture.mode}; pictures with 8 bits, grey or RGB, can be scored."
                 )
-            pixels = np.asarray(picture.convert("L" if picture.mode in ("L", "1") else "RGB"))
+            shape = (1 if picture.mode in ("L", "1") else 3, picture.height, picture.width)
+            if first is not None and shape != first[1]:
+                raise InputError(
+                    f"its shape is {_format_size(shape)}, that of {first[0]} {_format_size(first[1])}. Scores compare "
+                    "images of one size: resize them first, all in the same way."
+                )
+            pixels = np.asarray(picture.convert("L" if shape[0] == 1 else "RGB"))
+    except InputError as error:
+        raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: cannot be read as a picture ({error}). Remove it or save it again.") from error
     return pixels[None] if pixels.ndim == 2 else pixels.transpose([2, 0, 1])
 
 
-def _format_size(image: np.ndarray) -> str:
-    channels, height, width = image.shape
+def check_member(member: zipfile.ZipInfo, most: int) -> None:
+    """Refuse a member of a zip archive that unpacks to more than it should have.
+
+    Args:
+        member: The member.
+        most: Bytes that it may have, unpacked.
+
+    Raises:
+        InputError: It has more, or is packed in a way that is not unpacked piece by piece.
+    """
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise InputError(f"{member.filename}: packed in another way than zip's usual one. Pack it again.")
+    if member.file_size > most:
+        raise InputError(f"{member.filename}: unpacks to {member.file_size:,} bytes, where {most:,} are read at most.")
+
+
+def _format_size(shape: tuple[int, int, int]) -> str:
+    channels, height, width = shape
     return f"{height} x {width} with {channels} channel{'s' * (channels > 1)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from ppsci_gan import pickles
 from ppsci_gan.data import files
 from ppsci_gan.errors import InputError
+from ppsci_gan.files import open_regular
 
 # md5 of the gzipped files, by split: images, then labels.
 IDX_FILES = {
@@ -25,6 +25,8 @@ IDX_FILES = {
         "t10k-labels-idx1-ubyte": "ec29112dd5afa0611ce80d1b7f02629c",
     },
 }
+# Bytes that a file may have, unpacked, where DATA.max_bytes does not say: twice the largest published one's.
+MOST_OF_PICKLE, MOST_OF_IDX = 2 * 220_000_000, 2 * 47_040_016
 PICKLE_SPLITS = ("train", "valid", "test")
 ADDRESS = "https://dataset.bj.bcebos.com/mnist/"  # Paddle's copy
 GZIPPED = {f"{name}.gz": md5 for names in IDX_FILES.values() for name, md5 in names.items()}
@@ -34,13 +36,14 @@ SOURCE = f"""Give auto, to have it fetched, or either
 """ + "\n".join(f"    {md5}  {name}" for name, md5 in GZIPPED.items())
 
 
-def read(path: str | Path | None, split: str = "train") -> dict[str, np.ndarray]:
+def read(path: str | Path | None, split: str = "train", max_bytes: int | None = None) -> dict[str, np.ndarray]:
     """Read one split of MNIST.
 
     Args:
         path: mnist.pkl.gz, or a folder with the IDX files, gzipped or not.
         split: From mnist.pkl.gz ``train`` (50,000 images), ``valid`` or ``test`` (10,000 each); from the IDX files
             ``train`` (60,000) or ``test`` (10,000).
+        max_bytes: Bytes that a file may have, unpacked; by default twice the published one's.
 
     Returns:
         ``data``, uint8 [N, 1, 28, 28], 0 is background, and ``labels``, int64 [N], from 0 to 9.
@@ -56,14 +59,16 @@ def read(path: str | Path | None, split: str = "train") -> dict[str, np.ndarray]
     """
     with files.append_source(SOURCE):
         found = files.find_data(path, SOURCE)
-        pixels, labels = _read_idx(found, split) if found.is_dir() else _read_pickle(found, split)
+        pixels, labels = (_read_idx if found.is_dir() else _read_pickle)(found, split, max_bytes)
     return {"data": pixels.reshape(-1, 1, 28, 28), "labels": labels}
 
 
-def _read_pickle(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+def _read_pickle(path: Path, split: str, max_bytes: int | None) -> tuple[np.ndarray, np.ndarray]:
     files.check_split(split, PICKLE_SPLITS)
-    with gzip.open(path) as stream:
+    with files.open_gzip(path, max_bytes or MOST_OF_PICKLE) as stream:
         content = pickles.load(stream, str(path))
+        with pickles.explain_errors(str(path)):
+            files.finish(stream)
     if not _is_sequence(content, 3) or not all(_is_sequence(part, 2) for part in content):
         raise InputError(f"{path}: not three pairs (images, labels) for train, valid and test. {SOURCE}")
     values, labels = content[PICKLE_SPLITS.index(split)]
@@ -103,7 +108,7 @@ def _split_rows(array: np.ndarray, size: int = 4096) -> Iterator[np.ndarray]:
     return (array[start : start + size] for start in range(0, len(array), size))
 
 
-def _read_idx(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+def _read_idx(folder: Path, split: str, max_bytes: int | None) -> tuple[np.ndarray, np.ndarray]:
     files.check_split(split, tuple(IDX_FILES))
     names = IDX_FILES[split]
     paths = [next((p for p in (folder / f"{name}.gz", folder / name) if p.is_file()), None) for name in names]
@@ -113,16 +118,17 @@ def _read_idx(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     for path, md5 in zip(paths, names.values()):
         if path.suffix == ".gz":
             files.compare_md5(path, md5)
-    pixels = _read_idx_array(paths[0], num_axes=3)
+    most = max_bytes or MOST_OF_IDX
+    pixels = _read_idx_array(paths[0], 3, most)
     if pixels.shape[1:] != (28, 28) or not len(pixels):
         raise InputError(f"{paths[0]}: the images are {list(pixels.shape)}, not [N, 28, 28].")
-    return pixels, files.check_labels(_read_idx_array(paths[1], num_axes=1), len(pixels), str(paths[1]))
+    return pixels, files.check_labels(_read_idx_array(paths[1], 1, most), len(pixels), str(paths[1]))
 
 
-def _read_idx_array(path: Path, num_axes: int) -> np.ndarray:
+def _read_idx_array(path: Path, num_axes: int, most: int) -> np.ndarray:
     """Read an IDX file: two zero bytes, type (8 is uint8), number of axes, sizes as big-endian int32, then the data."""
     try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as stream:
+        with (files.open_gzip if path.suffix == ".gz" else open_regular)(path, most) as stream:
             content = bytearray(stream.read())  # a bytearray, so that the array over it can be written to
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: truncated or not a gzip file ({error}). Get the file again.") from error

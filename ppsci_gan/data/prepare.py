@@ -27,14 +27,17 @@ from pathlib import PurePosixPath
 from typing import Any
 from typing import NamedTuple
 
+import joblib
 import numpy as np
 from PIL import Image
 from PIL import ImageOps
 from tqdm import tqdm
 
+from ppsci_gan.data import images
 from ppsci_gan.data import pyramid
 from ppsci_gan.data.images import SUFFIXES
 from ppsci_gan.errors import InputError
+from ppsci_gan.files import open_regular
 
 CELEBA_SIZE, CELEBA_CENTRE, CELEBA_EDGES = (178, 218), (89, 121), (128, 128)  # pixels: picture, and the face in it
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")
@@ -131,10 +134,7 @@ def prepare(
     """
     finest = _parse_edges(size, "--size")
     rectangle = Crop(crop) if crop in ("centre", "celeba") else Crop("edge", _parse_edges(crop, "--crop"))
-    if finest[0] == finest[1] and finest[0] >= pyramid.SMALLEST and not finest[0] & (finest[0] - 1):
-        levels = [[edge, edge] for edge in pyramid.resolutions(finest[0])]
-    else:
-        levels = [list(finest)]
+    levels = pyramid.ladder(*finest)
     pictures = _find(source)
     if number is not None:
         if not 0 < number <= len(pictures.members):
@@ -163,7 +163,8 @@ def prepare(
             depth = next(i for i in range(len(parts[0])) if len({p[i] for p in parts}) > 1)
             np.save(partial / "labels.npy", np.array([names.index(p[depth]) for p in parts], np.int64))
         _write(partial, wanted, pictures, order, rectangle)
-        wanted["crc32"] = [_checksum(partial / pyramid.level_file(level)) for level in levels]
+        written = [pyramid.level_file(level) for level in levels] + ["labels.npy"] * bool(names)
+        wanted["crc32"] = [pyramid.checksum(partial / name) for name in written]
         (partial / pyramid.DESCRIPTION).write_text(json.dumps(wanted, indent=1))
         partial.rename(folder)
     except OSError as error:
@@ -192,20 +193,42 @@ def _find(source: str) -> Pictures:
         found = _find_in_database(path)
     elif path.is_dir():
         members = sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
-        found = Pictures(source, members, lambda member: (path / member).read_bytes())
-    elif zipfile.is_zipfile(path):
-        archive = zipfile.ZipFile(path)
+        found = Pictures(source, members, lambda member: _read_file(path / member))
+    elif path.is_file() and zipfile.is_zipfile(path):
+        archive = _open_zip(path)
         members = sorted(
             name
             for name in archive.namelist()
             if PurePosixPath(name).suffix.lower() in SUFFIXES and "__MACOSX" not in name
         )
-        found = Pictures(source, members, archive.read)
+        found = Pictures(source, members, lambda member: _read_member(archive, member))
     else:
         raise InputError(f"{source}: neither a folder nor a zip archive of pictures.")
     if not found.members:
         raise InputError(f"{source}: no pictures there ({', '.join(SUFFIXES)}).")
     return found
+
+
+def _read_file(path: Path) -> bytes:
+    with open_regular(path, images.MOST_BYTES) as stream:
+        return stream.read()
+
+
+def _open_zip(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(open_regular(path))
+    except (ValueError, NotImplementedError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: damaged, or not a zip archive ({error}). Get it again.") from error
+
+
+def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
+    member = archive.getinfo(name)
+    images.check_member(member, images.MOST_BYTES)
+    with archive.open(member) as stream:
+        content = stream.read(member.file_size)  # and not all that it unpacks to, which may be more
+    if len(content) < member.file_size:
+        raise EOFError(f"{len(content):,} bytes of {member.file_size:,}")
+    return content
 
 
 def _find_in_database(folder: Path) -> Pictures:
@@ -259,15 +282,15 @@ def _write(partial: Path, wanted: dict[str, Any], pictures: Pictures, order: np.
         for file in files:
             file.truncate_to(done)
         chunks = [order[i : i + CHUNK] for i in range(done, len(order), CHUNK)]
-        pool = stack.enter_context(ThreadPoolExecutor())
+        pool = stack.enter_context(ThreadPoolExecutor(joblib.cpu_count()))  # each has a picture in memory
         progress = stack.enter_context(tqdm(total=len(order), initial=done, desc="preparing", unit="img"))
-        for images, complaints in _map_ahead(pool, lambda chunk: _decode_all(pictures, chunk, crop, wanted), chunks):
-            progress.update(len(images))
+        for decoded, complaints in _map_ahead(pool, lambda chunk: _decode_all(pictures, chunk, crop, wanted), chunks):
+            progress.update(len(decoded))
             bad += complaints
             if not bad:
                 for number, file in enumerate(files):  # finest first
-                    images = pyramid.halve(images) if number else images
-                    file.write(images)
+                    decoded = pyramid.halve(decoded) if number else decoded
+                    file.write(decoded)
     if bad:
         more = [f"... and {len(bad) - MOST_NAMED} more"] if len(bad) > MOST_NAMED else []
         raise InputError(
@@ -327,28 +350,27 @@ def _map_ahead(pool: ThreadPoolExecutor, function: Callable, items: list) -> Ite
 def _decode_all(pictures: Pictures, indices: np.ndarray, crop: Crop, wanted: dict[str, Any]):
     """Return uint8 [N, C, H, W], and a complaint for each unusable picture."""
     size, bad = tuple(wanted["levels"][0]), []
-    images = np.zeros([len(indices), wanted["channels"], *size], np.uint8)
-    for image, member in zip(images, (pictures.members[index] for index in indices)):
+    decoded = np.zeros([len(indices), wanted["channels"], *size], np.uint8)
+    for image, member in zip(decoded, (pictures.members[index] for index in indices)):
         try:
             image[:] = _decode(pictures.read(member), size, crop, wanted["channels"])
         except InputError as error:
             bad.append(f"{member}: {error}")
-        except (OSError, SyntaxError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, SyntaxError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
             bad.append(f"{member}: broken ({error})")
         except Image.DecompressionBombError as error:
             bad.append(f"{member}: {error}")
-    return images, bad
+    return decoded, bad
 
 
 def _decode(content: bytes, size: tuple[int, int], crop: Crop, channels: int) -> np.ndarray:
-    with Image.open(io.BytesIO(content)) as picture:
+    with images.open_picture(io.BytesIO(content)) as picture:
         if getattr(picture, "n_frames", 1) > 1:
             raise InputError(f"animated, {picture.n_frames} frames")
         if picture.mode not in MODES:
             raise InputError(f"pixels of type {picture.mode}, and not of 8 bits")
-        box = crop.box(ImageOps.exif_transpose(picture).size, size)
         upright = ImageOps.exif_transpose(picture).convert("L" if channels == 1 else "RGB")
-        taken = upright.crop(box)
+        taken = upright.crop(crop.box(upright.size, size))
         if taken.size != size[::-1]:
             taken = taken.resize(size[::-1], Image.Resampling.LANCZOS)
         return np.asarray(taken).reshape([*size, channels]).transpose(2, 0, 1)
@@ -363,18 +385,7 @@ def _check(folder: Path, wanted: dict[str, Any]) -> None:
             f"{folder}: prepared from other pictures or with other settings ({', '.join(differing)}). Name a new one, "
             "or remove it."
         )
-    for level, checksum in zip(found["levels"], found["crc32"]):
-        file = folder / pyramid.level_file(level)
-        if _checksum(file) != checksum:
-            raise InputError(f"{file}: damaged. Remove {folder} and prepare it again.")
-
-
-def _checksum(path: Path) -> int:
-    value = 0
-    with path.open("rb") as file:
-        while block := file.read(2**24):
-            value = zlib.crc32(block, value)
-    return value
+    pyramid.check_files(folder, found)
 
 
 def _digest(members: list[str]) -> str:

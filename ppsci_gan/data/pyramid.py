@@ -2,19 +2,55 @@
 
 from __future__ import annotations
 
-import json
+import zlib
 from collections.abc import Iterable
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
+from typing import Literal
 
 import numpy as np
+from pydantic import BaseModel
+from pydantic import ConfigDict
+from pydantic import Field
+from pydantic import model_validator
+from tqdm import tqdm
 
 from ppsci_gan.errors import InputError
+from ppsci_gan.files import open_regular
 
 SMALLEST = 4
+MOST_OF_DESCRIPTION = 1 << 26  # bytes; the names of a million classes have fewer
 DESCRIPTION = "pyramid.json"
 HELD_OUT = 10  # the last tenth is held out for testing; prepared images are in random order
 SOURCE = "python -m ppsci_gan.commands.prepare PICTURES FOLDER makes such a folder of pictures."
+
+
+Edge = Annotated[int, Field(gt=0, lt=2**16)]
+
+
+class Description(BaseModel):
+    """What ``pyramid.json`` says of the other files; anything else is damage."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    images: Annotated[int, Field(gt=0, lt=2**40)]
+    channels: Literal[1, 3]
+    classes: list[str]
+    levels: Annotated[list[Annotated[list[Edge], Field(min_length=2, max_length=2)]], Field(min_length=1)]
+    source: dict[str, str]
+    crc32: list[Annotated[int, Field(ge=0, lt=2**32)]]
+
+    @model_validator(mode="after")
+    def parts_fit(self) -> Description:
+        """The levels are those that ``prepare`` makes, with a checksum each."""
+        if self.levels != ladder(*self.levels[0]):
+            raise ValueError(f"levels of {self.levels}")
+        if len(self.crc32) not in (len(self.levels), len(self.levels) + bool(self.classes)):
+            raise ValueError(f"{len(self.crc32)} checksums")
+        if len(self.classes) == 1 or len(set(self.classes)) < len(self.classes):
+            raise ValueError("classes are at least two, each with another name")
+        return self
 
 
 class Level:
@@ -116,6 +152,19 @@ def resolutions(finest: int) -> list[int]:
     return [finest >> halvings for halvings in range(finest.bit_length() - SMALLEST.bit_length() + 1)]
 
 
+def ladder(height: int, width: int) -> list[list[int]]:
+    """Return [height, width] of all levels to prepare: squares of 4, 8, 16, ... are halved, others stay alone.
+
+    Examples:
+        >>> from ppsci_gan.data import pyramid
+        >>> pyramid.ladder(8, 8), pyramid.ladder(8, 6)
+        ([[8, 8], [4, 4]], [[8, 6]])
+    """
+    if height != width or height < SMALLEST or height & (height - 1):
+        return [[height, width]]
+    return [[edge, edge] for edge in resolutions(height)]
+
+
 def read(folder: str | Path | None, split: str) -> tuple[dict[int, Level], np.ndarray | None]:
     """Memory-map the images that ``ppsci_gan.commands.prepare`` wrote.
 
@@ -143,14 +192,15 @@ def read(folder: str | Path | None, split: str) -> tuple[dict[int, Level], np.nd
         what = "its preparation is not finished: run it again to resume." if unfinished else SOURCE
         raise InputError(f"{path}: no prepared images there (no {DESCRIPTION}); {what}")
     description = read_description(path)
+    check_files(path, description)
     count, channels = description["images"], description["channels"]
     held_out = count // HELD_OUT
     part = slice(count - held_out, count) if split == "test" else slice(0, count - held_out)
     mapped = {
         level[0]: _map_array(path / level_file(level), (count, channels, *level)) for level in description["levels"]
     }
-    labels = _map_array(path / "labels.npy", (count,), np.int64)[part] if description["classes"] else None
-    return {size: Level(array[part]) for size, array in mapped.items()}, labels
+    labels = _read_labels(path, count, description["classes"])
+    return {size: Level(array[part]) for size, array in mapped.items()}, None if labels is None else labels[part]
 
 
 def read_description(folder: Path) -> dict:
@@ -164,10 +214,49 @@ def read_description(folder: Path) -> dict:
     """
     path = folder / DESCRIPTION
     try:
-        content = json.loads(path.read_text())
-        return {key: content[key] for key in ("images", "channels", "classes", "levels", "source", "crc32")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: damaged ({error!r}). Remove {folder} and prepare it again. {SOURCE}") from error
+        with open_regular(path, MOST_OF_DESCRIPTION) as stream:
+            return Description.model_validate_json(stream.read()).model_dump()
+    except (OSError, ValueError) as error:  # pydantic's and InputError among the latter
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(f"{path}: damaged ({reason}). Remove {folder} and prepare it again. {SOURCE}") from error
+
+
+def check_files(folder: Path, description: dict) -> None:
+    """Compare the checksum of every file of prepared images; a gigabyte takes about a second.
+
+    Args:
+        folder: The folder.
+        description: Its description.
+
+    Raises:
+        InputError: A file has changed or is missing.
+    """
+    names = [*(level_file(level) for level in description["levels"]), "labels.npy"]
+    for name, expected in zip(names, description["crc32"]):  # earlier versions had none of the labels
+        try:
+            found = checksum(folder / name)
+        except OSError as error:
+            raise InputError(f"{folder / name}: missing ({error.strerror}). {_again(folder)}") from error
+        if found != expected:
+            raise InputError(f"{folder / name}: damaged. {_again(folder)}")
+
+
+def checksum(path: Path) -> int:
+    """Return the CRC-32 of a file.
+
+    Args:
+        path: A regular file.
+    """
+    value = 0
+    with open_regular(path) as file, tqdm(desc=f"checking {path.name}", unit="B", unit_scale=True, delay=2) as bar:
+        while block := file.read(2**24):
+            value = zlib.crc32(block, value)
+            bar.update(len(block))
+    return value
+
+
+def _again(folder: Path) -> str:
+    return f"Remove {folder} and prepare it again."
 
 
 def describe(folder: Path) -> str:
@@ -214,10 +303,28 @@ def _map_array(path: Path, shape: Iterable[int], dtype: type = np.uint8) -> np.n
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: missing or damaged ({error}). Remove {path.parent} and prepare it again.") from error
-    if array.shape != tuple(shape) or array.dtype != dtype:
+        raise InputError(f"{path}: missing or damaged ({error}). {_again(path.parent)}") from error
+    if array.shape != tuple(shape) or array.dtype != dtype or not array.flags.c_contiguous:
+        order = "" if array.flags.c_contiguous else " in another order"
         raise InputError(
-            f"{path}: {array.dtype} of shape {list(array.shape)}, not {np.dtype(dtype)} of {list(shape)} as "
-            f"{DESCRIPTION} says. Remove {path.parent} and prepare it again."
+            f"{path}: {array.dtype} of shape {list(array.shape)}{order}, not {np.dtype(dtype)} of {list(shape)} as "
+            f"{DESCRIPTION} says. {_again(path.parent)}"
         )
     return array
+
+
+def _read_labels(folder: Path, count: int, classes: Sequence[str]) -> np.ndarray | None:
+    """Return the class of each image, int64 [N]; None where there are no classes."""
+    path = folder / "labels.npy"
+    if not classes:
+        if path.exists():
+            raise InputError(f"{folder / DESCRIPTION}: has no classes, but {path.name} is there. {_again(folder)}")
+        return None
+    labels = _map_array(path, (count,), np.int64)
+    found = np.unique(labels)
+    if not np.array_equal(found, np.arange(len(classes))):  # each is a folder that has pictures
+        raise InputError(
+            f"{path}: classes from {found[0]} to {found[-1]}, where {DESCRIPTION} has {len(classes)}: 0 to "
+            f"{len(classes) - 1}, each with an image. {_again(folder)}"
+        )
+    return labels

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 import sys
 import traceback
+from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import paddle
 import psutil
+from paddle.base import core
 
 from ppsci_gan.errors import InputError
+from ppsci_gan.files import available_memory
 
 TRAINING = (
     "Make TRAIN.batch_size smaller (TRAIN.update_freq=k makes an update of k such batches), or MODEL.gen_net.dim and "
@@ -65,6 +68,43 @@ def total_mb() -> int | None:
     if name.startswith("gpu"):
         return paddle.device.cuda.get_device_properties(name).total_memory >> 20
     return None
+
+
+def measure(step: Callable[[], None]) -> int:
+    """Run something; return the most memory of the device that Paddle had for it at a time, in bytes.
+
+    Args:
+        step: What to run.
+
+    Examples:
+        >>> import paddle
+        >>> from ppsci_gan.devices import memory
+        >>> 4_000_000 <= memory.measure(lambda: paddle.zeros([1000, 1000])) < 5_000_000
+        True
+    """
+    if paddle.device.get_device() == "cpu":
+        core.host_memory_stat_reset_peak_value("Allocated", 0)
+        before = core.host_memory_stat_current_value("Allocated", 0)
+        step()
+        return core.host_memory_stat_peak_value("Allocated", 0) - before
+    paddle.device.reset_max_memory_allocated()
+    before = paddle.device.memory_allocated()
+    step()
+    return paddle.device.max_memory_allocated() - before
+
+
+def free_bytes() -> int | None:
+    """Return what is left of the memory of the device, or on the CPU of the machine; None if Paddle does not report it.
+
+    Examples:
+        >>> from ppsci_gan.devices import memory
+        >>> memory.free_bytes() > 0
+        True
+    """
+    if paddle.device.get_device() == "cpu":
+        return available_memory()
+    total = total_mb()
+    return None if total is None else (total << 20) - paddle.device.memory_allocated()
 
 
 @contextmanager

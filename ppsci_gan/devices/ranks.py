@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import functools
+import platform
 import re
 from collections.abc import Callable
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 import paddle
 import paddle.distributed as dist
+import psutil
 from paddle import Tensor
 from paddle import nn
 from paddle.autograd import PyLayer
@@ -47,6 +50,67 @@ def start() -> None:
     """Join the other ranks, if any. Select the device first."""
     if dist.get_world_size() > 1 and not dist.is_initialized():
         dist.init_parallel_env()
+        _find_peers()
+
+
+@functools.lru_cache(maxsize=1)
+def _find_peers() -> list[Peer]:
+    """Return all ranks' processes, in order; the first call is by all ranks together."""
+    me = psutil.Process()
+    own = f"{platform.node()[:200]} {me.pid} {me.create_time()}"
+    padded = np.frombuffer(own.encode().ljust(256, b"\0"), "uint8")
+    texts = [row.tobytes().rstrip(b"\0").decode() for row in _gather(padded)]
+    return [Peer(machine, int(number), float(started)) for machine, number, started in map(str.split, texts)]
+
+
+class Peer(NamedTuple):
+    """The process of a rank.
+
+    Attributes:
+        machine: Name of its machine.
+        number: Of the process.
+        started: When it did, in seconds, as another process may get its number.
+    """
+
+    machine: str
+    number: int
+    started: float
+
+    def state(self) -> str | None:
+        """Return what keeps a process of this machine from answering; None if nothing does."""
+        try:
+            process = psutil.Process(self.number)
+            status = process.status()
+            if process.create_time() != self.started or status == psutil.STATUS_ZOMBIE:
+                return "has ended or was killed"
+        except psutil.NoSuchProcess:
+            return "has ended or was killed"
+        return "is stopped" if status in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP) else None
+
+
+def explain_peer_failure(error: Exception) -> str:
+    """Return which ranks do not answer, and what can be known about them.
+
+    Args:
+        error: For which ``is_peer_failure``.
+
+    Examples:
+        >>> from ppsci_gan.devices import ranks
+        >>> ranks.explain_peer_failure(RuntimeError("gloo: Connection reset by peer"))
+        'another rank has failed (gloo: Connection reset by peer). Its own log says why.'
+    """
+    peers = _find_peers() if dist.is_initialized() else []
+    here = platform.node()[:200]
+    states = {rank: peer.state() for rank, peer in enumerate(peers) if peer.machine == here}
+    failed = [
+        f"rank {rank} (process {peers[rank].number}) {state}" for rank, state in states.items() if state is not None
+    ]
+    elsewhere = [f"rank {rank} on {peer.machine}" for rank, peer in enumerate(peers) if peer.machine != here]
+    if not failed and elsewhere:
+        failed = [f"one of {', '.join(elsewhere)} has failed"]
+    reason = str(error).splitlines()[-1][:200]
+    which = "; ".join(failed) or "another rank has failed"
+    return f"{which} ({reason}). Its own log says why."
 
 
 @functools.lru_cache(maxsize=1)

@@ -11,6 +11,7 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
+from ppsci.utils import logger
 from tqdm import tqdm
 
 from ppsci_gan import logs
@@ -22,6 +23,8 @@ from ppsci_gan.features import paddle_inception
 from ppsci_gan.features.classifier import Classifier
 from ppsci_gan.files import atomic
 from ppsci_gan.files import cache_folder
+from ppsci_gan.files import is_sealed
+from ppsci_gan.files import seal
 from ppsci_gan.metrics.frechet import Gaussian
 from ppsci_gan.metrics.frechet import fit_gaussian
 from ppsci_gan.networks import layers
@@ -123,13 +126,15 @@ class Extractor:
         key = hashlib.sha256(json.dumps([self.protocol, images.shape, kernels]).encode())
         key.update(np.ascontiguousarray(images))
         file = cache_folder("features") / f"{key.hexdigest()}.{kind}.npy"
-        if ranks.any_rank(not file.is_file()):  # all ranks or none, because computing is collective
-            with atomic(file) as temporary, temporary.open("wb") as stream:
-                np.save(stream, compute())
-        try:
-            return np.load(file, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise InputError(f"{file}: damaged ({error}). Delete it; it will be computed again.") from error
+        is_kept = is_sealed(file)
+        if file.exists() and not is_kept:
+            logger.warning(f"{file}: damaged, or of an earlier version. It is computed again.")
+        if ranks.any_rank(not is_kept):  # all ranks or none, because computing is collective
+            with atomic(file) as temporary:
+                with temporary.open("wb") as stream:
+                    np.save(stream, compute())
+                seal(temporary)
+        return np.load(file, mmap_mode="r", allow_pickle=False)
 
     @paddle.no_grad()
     def probabilities(self, features: np.ndarray) -> np.ndarray:
@@ -188,8 +193,8 @@ def load_classifier(path: str) -> Extractor:
     _, state = weights.read_checkpoint(path)
     if not {"data", "image_shape", "width", "test_accuracy"} <= set(state):
         raise InputError(
-            f"{path}: not a classifier. Train one with python -m ppsci_gan.commands.features, or take one from "
-            "pretrained/."
+            f"{weights.shown(path)}: not a classifier. Train one with python -m ppsci_gan.commands.features, or "
+            "take one from pretrained/."
         )
     network = Classifier(state["image_shape"][0], state["width"], whiten=state.get("whiten", False))
     weights.load(network, path, "EVAL.classifier.weights", "classifier")

@@ -7,7 +7,6 @@ and torch-fidelity.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from ppsci.utils import logger
 
 from ppsci_gan import weights
 from ppsci_gan.errors import InputError
+from ppsci_gan.files import sha256
 from ppsci_gan.networks import layers
 
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
@@ -337,8 +337,8 @@ def load(path: str) -> Inception:
     network.published = _is_published(weights.find(source), network)
     if not network.published:
         logger.warning(
-            f"{path} is not the published file of Inception's weights (SHA-256 {SHA256}), nor converted from it: its "
-            "scores do not compare with the literature's."
+            f"{weights.shown(path)} is not the published file of Inception's weights (SHA-256 {SHA256}), nor converted "
+            "from it: its scores do not compare with the literature's."
         )
     return network.eval()
 
@@ -351,7 +351,7 @@ def _add_checksum(path: str) -> str:
 def _is_published(file: Path, network: Inception) -> bool:
     """Whether a file, by its content, is the published one or a conversion of it."""
     if file.suffix != ".safetensors":
-        return hashlib.sha256(file.read_bytes()).hexdigest() == SHA256
+        return sha256(file) == SHA256
     state = weights.read_checkpoint(file)[1]
     # The second digest shows that the arrays are unchanged since their conversion.
     return state.get("source_sha256") == SHA256 and state.get("network_sha256") == weights.digest(network)

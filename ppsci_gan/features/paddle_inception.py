@@ -115,8 +115,8 @@ def load(path: str) -> PaddleInception:
     network.published = pooch.file_hash(str(weights.find(source)), alg="md5") == MD5
     if not network.published:
         logger.warning(
-            f"{path} is not the published file of Paddle's Inception-v3 (MD5 {MD5}): its scores do not compare with "
-            "PaddleScience's."
+            f"{weights.shown(path)} is not the published file of Paddle's Inception-v3 (MD5 {MD5}): its scores do "
+            "not compare with PaddleScience's."
         )
     network.use_fast_layers()
     return network.eval()

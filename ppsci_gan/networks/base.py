@@ -6,10 +6,12 @@ import inspect
 import re
 from collections.abc import Mapping
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 import paddle
+from paddle.utils import unique_name
 from ppsci import arch
 
 from ppsci_gan import plots
@@ -123,6 +125,47 @@ class Player(arch.Arch):
     def infer_settings(state_dict: dict[str, Any]) -> dict[str, Any]:
         """Infer config keys, such as ``{"dim": 64}``, from weights under our names."""
         return {}
+
+
+def outline(network_class: type[Player], settings: Mapping[str, Any], key: str) -> Player:
+    """Build a network without the values of its weights, which takes neither memory nor time, whatever its size.
+
+    Args:
+        network_class: Its class.
+        settings: Arguments of the constructor.
+        key: Where they come from, for the error.
+
+    Raises:
+        InputError: It is larger than Paddle can count, or the settings are refused.
+
+    Examples:
+        >>> from ppsci_gan.networks import base
+        >>> from ppsci_gan.networks.wgangp import WganGpToyGenerator
+        >>> settings = {"input_keys": ["noise"], "output_keys": ["points"], "dim": 10**9}
+        >>> base.count_weights(base.outline(WganGpToyGenerator, settings, "MODEL.gen_net"))
+        2000000007000000002
+    """
+    try:
+        # Names of parameters go on counting where they were, as if this network had never been.
+        with paddle.LazyGuard(), unique_name.guard():
+            return network_class(**settings)
+    except (IndexError, OverflowError, SystemError) as error:
+        raise InputError(f"{key}: a network of these sizes has layers larger than Paddle can count.") from error
+
+
+def count_weights(network: paddle.nn.Layer) -> int:
+    """Return the number of a network's weights, also of an ``outline``.
+
+    Args:
+        network: The network.
+
+    Examples:
+        >>> import paddle
+        >>> from ppsci_gan.networks import base
+        >>> base.count_weights(paddle.nn.Linear(2, 3))
+        9
+    """
+    return sum(prod(parameter.shape) for parameter in network.parameters())
 
 
 class Generator(Player):

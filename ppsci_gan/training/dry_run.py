@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import re
+import time
+from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import paddle
 from paddle import nn
 
+from ppsci_gan.devices import memory
 from ppsci_gan.errors import InputError
+
+LONGEST = 24 * 3600  # seconds of an iteration
 
 # How Paddle names what is missing: a kernel, a gradient, a gradient of a gradient.
 _MISSING = (
@@ -52,6 +58,68 @@ def dry_run(network: nn.Layer, precision: str) -> Iterator[None]:
         ) from error
     finally:
         network.clear_gradients(set_to_zero=False)
+
+
+def check_batch(run: Callable[[int], None], batch_size: int, place: str, advice: str) -> float:
+    """Run a few samples, and refuse a batch that, by what those took, does not fit into memory.
+
+    Args:
+        run: Runs so many samples.
+        batch_size: Samples that will be run.
+        place: The activity, for the error.
+        advice: The settings that reduce memory.
+
+    Returns:
+        Seconds that the few took.
+
+    Raises:
+        InputError: There is not enough memory.
+
+    Examples:
+        >>> import paddle
+        >>> from ppsci_gan.training import dry_run
+        >>> dry_run.check_batch(lambda samples: paddle.zeros([samples, 1000]), 10**12, "phase critic", "Take fewer.")
+        Traceback (most recent call last):
+            ...
+        ppsci_gan.errors.InputError: phase critic: 1000000000000 samples need about 4,... GB of memory, where ...
+        Take fewer.
+    """
+    fewer, few = min(2, batch_size), min(8, batch_size)
+    base = memory.measure(functools.partial(run, fewer))
+    start = time.perf_counter()
+    more = memory.measure(functools.partial(run, few))
+    seconds = time.perf_counter() - start
+    needed = more + (more - base) / max(1, few - fewer) * (batch_size - few)
+    free = memory.free_bytes()
+    if free is not None and needed > free:
+        raise InputError(
+            f"{place}: {batch_size} samples need about {needed / 1e9:,.1f} GB of memory, where {free / 1e9:,.1f} GB "
+            f"are free.\n{advice}"
+        )
+    return seconds
+
+
+def check_duration(seconds: float) -> None:
+    """Refuse an iteration, after which a run can first be stopped or saved, that takes too long to wait for.
+
+    Args:
+        seconds: What it takes at least.
+
+    Raises:
+        InputError: It takes more than a day.
+
+    Examples:
+        >>> from ppsci_gan.training import dry_run
+        >>> dry_run.check_duration(1e6)
+        Traceback (most recent call last):
+            ...
+        ppsci_gan.errors.InputError: An iteration would take 12 days or more, ...
+    """
+    if seconds > LONGEST:
+        raise InputError(
+            f"An iteration would take {seconds / LONGEST:,.0f} days or more, and nothing is shown or saved before it "
+            "ends. Make TRAIN.n_critic (or TRAIN.n_gen) or TRAIN.update_freq smaller."
+        )
 
 
 @contextmanager

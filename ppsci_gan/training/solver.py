@@ -314,19 +314,28 @@ class AdversarialSolver(ppsci.solver.Solver):
                 stage.begin(max(1, stage.iterations // 2))
                 seconds = 0.0
                 for phase in stage.phases:
-                    start = time.perf_counter()
-                    num_samples = phase.batch_size if self.stages.is_growing else 2
-                    advice = memory.GROWING if self.stages.is_growing else memory.TRAINING
-                    with (
-                        memory.explain_out_of_memory(self._place(phase), advice),
-                        self.updates.only_learning(phase.player),
-                    ):
-                        losses = self.updates.backward(phase, phase.read(np.arange(num_samples)), num_samples)
-                        float(losses["loss"])  # waits for the device
-                    self.model.clear_gradients(set_to_zero=False)
-                    seconds += phase.updates * self.updates.accumulate * (time.perf_counter() - start)
+                    seconds += phase.updates * self.updates.accumulate * self._try_phase(phase)
+                dry_run.check_duration(seconds)
                 self.trial_seconds.append(seconds)
         self.stage = None
+
+    def _try_phase(self, phase: Phase) -> float:
+        """Dry-run a phase; returns the seconds that it took, with the whole batch in a growing training."""
+
+        def run(num_samples: int) -> None:
+            with self.updates.only_learning(phase.player):
+                losses = self.updates.backward(phase, phase.read(np.arange(num_samples)), num_samples)
+                float(losses["loss"])  # waits for the device
+            self.model.clear_gradients(set_to_zero=False)
+
+        advice = memory.GROWING if self.stages.is_growing else memory.TRAINING
+        with memory.explain_out_of_memory(self._place(phase), advice):
+            seconds = dry_run.check_batch(run, phase.batch_size, self._place(phase), advice)
+            if self.stages.is_growing:
+                start = time.perf_counter()
+                run(phase.batch_size)
+                seconds = time.perf_counter() - start
+        return seconds
 
     def _place(self, phase: Phase) -> str:
         stage = f"stage {self.stage.name}, " if self.stages.is_growing else ""

@@ -6,6 +6,7 @@ from ppsci_gan.weights.checkpoint import save_checkpoint
 from ppsci_gan.weights.finding import SUFFIXES
 from ppsci_gan.weights.finding import find
 from ppsci_gan.weights.finding import pretrained
+from ppsci_gan.weights.finding import shown
 from ppsci_gan.weights.loading import build
 from ppsci_gan.weights.loading import check
 from ppsci_gan.weights.loading import describe
@@ -40,4 +41,5 @@ __all__ = [
     "restore",
     "save",
     "save_checkpoint",
+    "shown",
 ]

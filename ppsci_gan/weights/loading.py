@@ -18,10 +18,17 @@ from ppsci.utils import logger
 from ppsci_gan import pickles
 from ppsci_gan.errors import InputError
 from ppsci_gan.files import atomic
+from ppsci_gan.files import check_memory
+from ppsci_gan.files import open_regular
+from ppsci_gan.networks import base
 from ppsci_gan.networks.base import Player
 from ppsci_gan.weights import torch_files
 from ppsci_gan.weights.checkpoint import Checkpoint
 from ppsci_gan.weights.finding import find
+from ppsci_gan.weights.finding import shown
+
+LARGEST = 1e18  # of a weight
+UNSOUND = "not finite, or far too large"
 
 
 def save(model: nn.Layer, path: os.PathLike | str) -> None:
@@ -72,7 +79,7 @@ def read(path: str, part: str = "", raw: bool = False) -> dict[str, np.ndarray]:
         return Checkpoint.read(file).weights(part, raw)
     if file.suffix in (".pth", ".pt"):
         return torch_files.read(file)
-    with file.open("rb") as stream:
+    with open_regular(file) as stream:
         content = pickles.load(stream, str(file))
     if not isinstance(content, dict):
         raise InputError(f"{file}: not a weights file, it holds a {type(content).__name__} instead of named arrays.")
@@ -143,7 +150,7 @@ def _load_arrays(
         arrays = _adapt(model, arrays, changes)
     check(model, arrays, path, key)
     fill(model, arrays)
-    logger.message(f"Loaded weights of {type(model).__name__} from {path}")
+    logger.message(f"Loaded weights of {type(model).__name__} from {shown(path)}")
 
 
 def restore(path: os.PathLike | str, part: str, classes: Sequence[type[Player]], settings: Mapping[str, Any]) -> Player:
@@ -202,6 +209,7 @@ def build(name: str, settings: Mapping[str, Any], classes: Sequence[type[Player]
         >>> weights.build("WganGpToyGenerator", settings, [WganGpToyGenerator], "a file").settings["dim"]
         8
     """
+    source = shown(source)
     network_class = next((known for known in classes if known.__name__ == name), None)
     if network_class is None:
         raise InputError(f"{source} holds a {name}; this takes {' or '.join(known.__name__ for known in classes)}.")
@@ -212,6 +220,11 @@ def build(name: str, settings: Mapping[str, Any], classes: Sequence[type[Player]
         inspect.signature(network_class).bind(**settings)
     except TypeError as error:
         raise InputError(f"{source}: damaged, the settings of its {name} are not whole ({error}).") from error
+    try:
+        needed = 4 * base.count_weights(base.outline(network_class, settings, str(source)))
+    except (TypeError, ValueError, KeyError, AttributeError, ZeroDivisionError) as error:  # InputError among them
+        raise InputError(f"{source}: damaged, its {name} cannot have such settings ({str(error)[:200]}).") from error
+    check_memory(needed, f"{source}: its {name}")
     return network_class(**settings)
 
 
@@ -365,7 +378,9 @@ def check(model: nn.Layer, arrays: dict[str, np.ndarray], path: str, key: str, a
             for name, (theirs, ours) in both.items()
             if theirs.dtype.kind != ours.dtype.kind
         ],
+        UNSOUND: [name for name, (theirs, _) in both.items() if theirs.dtype.kind == "f" and not _is_sound(theirs)],
     }
+    fits_not = any(names for title, names in problems.items() if title != UNSOUND)
     lines = []
     for title, names in problems.items():
         if names:
@@ -373,12 +388,18 @@ def check(model: nn.Layer, arrays: dict[str, np.ndarray], path: str, key: str, a
             lines.append(f"  {title}: {', '.join(names[:4])}{more}")
     if lines:
         lines = [
-            f"{path} does not fit {type(model).__name__}:",
+            f"{shown(path)} does not fit {type(model).__name__}:",
             *lines,
-            f"  {_advice(model, arrays, key)}",
+            *([f"  {_advice(model, arrays, key)}"] if fits_not else ["  It is damaged, or its training has diverged."]),
             *filter(None, [advice]),
         ]
         raise InputError("\n".join(lines))
+
+
+def _is_sound(values: np.ndarray) -> bool:
+    """Whether all values are numbers whose squares are, in single precision."""
+    with np.errstate(invalid="ignore"):
+        return not values.size or bool(np.abs(values).max() < LARGEST)  # NaN is not
 
 
 def _advice(model: nn.Layer, arrays: dict[str, np.ndarray], key: str) -> str:

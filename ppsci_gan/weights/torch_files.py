@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import math
+import os
 import pickle
 import struct
 import zipfile
@@ -20,7 +21,9 @@ import numpy as np
 
 from ppsci_gan import pickles
 from ppsci_gan.errors import InputError
+from ppsci_gan.files import open_regular
 
+_MOST_DESCRIPTION = 1 << 26  # bytes of the pickle that refers to the numbers
 _MAGIC = 0x1950A86A20F9469CFC6C
 _DTYPES = {
     "DoubleStorage": "<f8",
@@ -58,11 +61,17 @@ def read(path: Path) -> dict[str, np.ndarray]:
             ...
         ppsci_gan.errors.InputError: ...weights.pth: truncated, damaged or of another format (...
     """
-    with pickles.explain_errors(str(path)), path.open("rb") as stream:
-        content, blocks = _read_zip(stream) if zipfile.is_zipfile(path) else _read_legacy(stream)
+    with pickles.explain_errors(str(path)), open_regular(path) as stream:
+        read_blocks = _read_zip if zipfile.is_zipfile(stream) else _read_legacy
+        stream.seek(0)
+        content, blocks = read_blocks(stream)
         if not isinstance(content, dict) or not all(isinstance(value, _Tensor) for value in content.values()):
             raise InputError(f"{path}: holds something else than named tensors, such as a whole module or a run.")
-        return {name: _array(tensor, blocks) for name, tensor in content.items()}
+        views = {name: _view(tensor, blocks) for name, tensor in content.items()}
+        # Tensors may share numbers, but a file of a few must not become any number of copies.
+        if sum(view.nbytes for view in views.values()) > 4 * sum(block.nbytes for block in blocks.values()):
+            raise ValueError("its tensors are larger than their numbers")
+        return {name: view.copy() for name, view in views.items()}
 
 
 class _Block(NamedTuple):
@@ -84,18 +93,26 @@ class _Tensor(NamedTuple):
 
 def _read_zip(stream: BinaryIO) -> tuple[Any, dict[str, np.ndarray]]:
     with zipfile.ZipFile(stream) as archive:
+        # Which PyTorch does not; so a member has no more bytes than the file, however many it declares.
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise ValueError("its members are compressed")
         (name,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
+        if archive.getinfo(name).file_size > _MOST_DESCRIPTION:
+            raise ValueError(f"{name} has {archive.getinfo(name).file_size:,} bytes")
         with archive.open(name) as file:
             unpickler = _Unpickler(file)
             content = unpickler.load()
         folder = name.removesuffix("data.pkl")
-        if f"{folder}byteorder" in archive.namelist() and archive.read(f"{folder}byteorder") != b"little":
+        if f"{folder}byteorder" in archive.namelist() and archive.read(f"{folder}byteorder")[:10] != b"little":
             raise ValueError("written on a big-endian machine")
-        blocks = {}
+        blocks, left = {}, stream.seek(0, os.SEEK_END)
         for block in unpickler.blocks.values():
             member = archive.getinfo(f"{folder}data/{block.key}")
             if member.file_size != block.size * block.dtype.itemsize:
                 raise ValueError(f"{member.filename} has {member.file_size} bytes")
+            left -= member.file_size
+            if left < 0:
+                raise ValueError("its members overlap")
             blocks[block.key] = np.frombuffer(archive.read(member), block.dtype)
     return content, blocks
 
@@ -109,18 +126,19 @@ def _read_legacy(stream: BinaryIO) -> tuple[Any, dict[str, np.ndarray]]:
     content = unpickler.load()
     blocks = {}
     for key in _Unpickler(stream).load():
-        block = unpickler.blocks[key]
+        block = unpickler.blocks[_name(key)]
         (size,) = struct.unpack("<q", stream.read(8))
-        data = stream.read(block.size * block.dtype.itemsize)
+        data = pickles.Pieces(stream).read(block.size * block.dtype.itemsize)
         if size != block.size or len(data) != block.size * block.dtype.itemsize:
             raise EOFError(f"block {key} is cut off")
         blocks[key] = np.frombuffer(data, block.dtype)
     return content, blocks
 
 
-def _array(tensor: _Tensor, blocks: dict[str, np.ndarray]) -> np.ndarray:
-    numbers = (tensor.offset, *tensor.shape, *tensor.strides)
-    if len(tensor.shape) != len(tensor.strides) or not all(isinstance(n, int) and n >= 0 for n in numbers):
+def _view(tensor: _Tensor, blocks: dict[str, np.ndarray]) -> np.ndarray:
+    if not len(tensor.shape) == len(tensor.strides) <= np.MAXDIMS:
+        raise ValueError("number of axes of a tensor")
+    if not all(isinstance(n, int) and 0 <= n < 2**48 for n in (tensor.offset, *tensor.shape, *tensor.strides)):
         raise ValueError("shape of a tensor")
     block = blocks[tensor.block.key]
     last = tensor.offset + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.strides))
@@ -128,7 +146,7 @@ def _array(tensor: _Tensor, blocks: dict[str, np.ndarray]) -> np.ndarray:
     if 0 not in tensor.shape and (last >= len(block) or math.prod(tensor.shape) > len(block)):
         raise ValueError("a tensor is larger than its numbers")
     strides = [stride * block.itemsize for stride in tensor.strides]
-    return np.lib.stride_tricks.as_strided(block[tensor.offset :], tensor.shape, strides, writeable=False).copy()
+    return np.lib.stride_tricks.as_strided(block[tensor.offset :], tensor.shape, strides, writeable=False)
 
 
 class _Unpickler(pickles.Unpickler):
@@ -137,7 +155,7 @@ class _Unpickler(pickles.Unpickler):
     dispatch = dict(pickles.Unpickler.dispatch)
 
     def __init__(self, file: BinaryIO):
-        super().__init__(pickles.Pieces(file), encoding="bytes")
+        super().__init__(file)
         self.blocks: dict[str, _Block] = {}
 
     def find_class(self, module: str, name: str) -> Any:
@@ -153,7 +171,7 @@ class _Unpickler(pickles.Unpickler):
         kind, dtype, key, _, size = reference[:5]
         if kind != "storage" or not isinstance(dtype, np.dtype) or not isinstance(size, int) or size < 0:
             raise ValueError("reference to something else than numbers")
-        return self.blocks.setdefault(key, _Block(dtype, key, size))
+        return self.blocks.setdefault(_name(key), _Block(dtype, key, size))
 
     def load_build(self) -> None:
         """Leave out what state dicts carry besides their entries: the versions of the modules."""
@@ -163,6 +181,12 @@ class _Unpickler(pickles.Unpickler):
             super().load_build()
 
     dispatch[pickle.BUILD[0]] = load_build
+
+
+def _name(key: Any) -> str:
+    if not isinstance(key, str):
+        raise ValueError("name of a block")
+    return key
 
 
 def _rebuild_tensor(block: _Block, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_) -> _Tensor:

@@ -109,8 +109,8 @@ class Transfer(NamedTuple):
     def _check_average(self) -> None:
         if self.keep_average and not weights.has_part(self.path, "averaged"):
             raise InputError(
-                f"TRANSFER.average=source: {self.path or 'a start from scratch'} has no moving average; set "
-                "TRANSFER.average=fresh."
+                f"TRANSFER.average=source: {weights.shown(self.path or 'a start from scratch')} has no moving average; "
+                "set TRANSFER.average=fresh."
             )
 
     def adapt(self, player: Player, arrays: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], Report]:
@@ -144,8 +144,8 @@ class Transfer(NamedTuple):
         outside = [source for source in self.class_map if source is not None and source >= sources]
         if outside:
             raise InputError(
-                f"TRANSFER.class_map={list(self.class_map)}: {self.path} has classes 0 to {sources - 1}, not "
-                f"{outside[0]}."
+                f"TRANSFER.class_map={list(self.class_map)}: {weights.shown(self.path)} has classes 0 to "
+                f"{sources - 1}, not {outside[0]}."
             )
         mapped = np.moveaxis(own.copy(), axis, 0)
         of_source = np.moveaxis(theirs, axis, 0)
@@ -215,6 +215,7 @@ def log_reports(reports: dict[str, Report], sources: dict[str, str | None]) -> d
         >>> transfer.log_reports({"critic": transfer.Report(["w"], [], [], [])}, {"critic": "a.pdparams"})
         {'critic': {'source': 'a.pdparams', 'loaded': ['w'], 'fresh': [], 'frozen': [], 'left_over': []}}
     """
+    sources = {name: path and weights.shown(path) for name, path in sources.items()}
     for name, report in reports.items():
         counts = ", ".join(f"{len(names)} {title.replace('_', ' ')}" for title, names in report._asdict().items())
         logger.message(f"Transfer of the {name} from {sources[name] or 'nothing'}: parameters {counts}")

@@ -1,12 +1,14 @@
 """Images from folders and arrays, and what is refused of them."""
 
 import io
+import os
 import zipfile
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from ppsci_gan import files
 from ppsci_gan.data import images
 from ppsci_gan.errors import InputError
 
@@ -110,7 +112,7 @@ def test_damaged_npz(tmp_path):
             images.read(str(path))
     with zipfile.ZipFile(tmp_path / "other.npz", "w") as archive:
         archive.writestr("images.npy", b"not an array")
-    with pytest.raises(InputError, match="other.npz: images: the images are [|]S12; scores"):
+    with pytest.raises(InputError, match="other.npz: damaged, or not an .npz file of numbers"):
         images.read(str(tmp_path / "other.npz"))
 
 
@@ -128,3 +130,52 @@ def test_empty_folder(tmp_path):
 def test_missing_data_set():
     with pytest.raises(InputError, match="no/such: no such file or folder"):
         images.read("cifar10:no/such")
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_among_pictures_is_named_and_not_waited_for(tmp_path):
+    write(tmp_path)
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(InputError, match=r"pipe\.png: not a regular file but a pipe"):
+        images.read(str(tmp_path))
+
+
+def test_only_formats_of_pictures_are_tried(tmp_path):
+    """Pillow has Ghostscript, a program, draw PostScript, whatever the file is named."""
+    (tmp_path / "0.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n")
+    with pytest.raises(InputError, match=r"0\.png: cannot be read as a picture \(cannot identify"):
+        images.read(str(tmp_path))
+
+
+def test_a_picture_of_too_many_pixels_is_not_decoded(tmp_path):
+    Image.new("1", (9000, 9000)).save(tmp_path / "0.png")
+    with pytest.raises(InputError, match=r"0\.png: 9000 x 9000 pixels, more than 67,108,864: make it smaller first\."):
+        images.read(str(tmp_path))
+
+
+def test_pictures_that_do_not_fit_into_memory_are_refused_before_they_are_read(tmp_path, monkeypatch):
+    write(tmp_path)
+    monkeypatch.setattr(files, "available_memory", lambda: 100)
+    with pytest.raises(InputError, match="its 3 pictures: needs 0.0 GB of memory, where 0.0 GB are free"):
+        images.read(str(tmp_path))
+
+
+def test_an_array_is_no_larger_than_its_header_says_and_the_other_way_round(tmp_path):
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (10**12, 3, 1, 1)})
+    for name, content in (("huge", header.getvalue()), ("long", header.getvalue() + bytes(100))):
+        with zipfile.ZipFile(tmp_path / f"{name}.npz", "w") as archive:
+            archive.writestr("images.npy", content)
+        with pytest.raises(InputError, match=rf"{name}\.npz: damaged.* bytes of images for \[1000000000000, 3, 1, 1\]"):
+            images.read(str(tmp_path / f"{name}.npz"))
+
+
+def test_an_array_that_is_packed_to_next_to_nothing_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "MOST_BYTES", 1000)
+    np.savez_compressed(tmp_path / "bomb.npz", images=np.zeros([1000, 3, 32, 32], np.uint8))
+    with pytest.raises(InputError, match=r"images\.npy: unpacks to 3,072,128 bytes, where"):
+        images.read(str(tmp_path / "bomb.npz"))
+    with zipfile.ZipFile(tmp_path / "other.npz", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("images.npy", b"")
+    with pytest.raises(InputError, match="packed in another way"):
+        images.read(str(tmp_path / "other.npz"))

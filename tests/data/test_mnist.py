@@ -158,7 +158,7 @@ FLAT = np.zeros((2, 784), np.float32)
         ((FLAT, [1]), "1 labels for 2 images"),
         ((FLAT, [1, 10]), "labels go from 1 to 10"),
         ((FLAT, [-1, 3]), "labels go from -1 to 3"),
-        ((FLAT, [1.0, 2.0]), r"labels are float64 \[2\], not integers"),
+        ((FLAT, [1.0, 2.0]), r"labels are not a list of integers"),
         ((FLAT, np.eye(2, 10, dtype=np.int64)), r"labels are int64 \[2, 10\]"),
         ((FLAT, [[1], [1, 2]]), "labels are not a list of integers"),
         ((FLAT, None), "labels are object"),
@@ -219,3 +219,33 @@ def test_idx_truncated_or_not_gzip(tmp_path):
         path.write_bytes(damaged)
         with pytest.raises(InputError, match=r"train-images-idx3-ubyte\.gz: truncated or not a gzip file"):
             mnist.read(tmp_path)
+
+
+# --- files that hold more than they should ---
+
+
+@pytest.mark.timeout(20)
+def test_no_more_is_unpacked_than_there_should_be(tmp_path):
+    path = tmp_path / "mnist.pkl.gz"
+    path.write_bytes(gzip.compress(b"(" * 10**6))
+    with pytest.raises(InputError, match=r"mnist\.pkl\.gz: unpacks to more than 10,000 bytes.* set DATA\.max_bytes"):
+        mnist.read(path, "train", max_bytes=10_000)
+    with pytest.raises(InputError, match=r"mnist\.pkl\.gz: [0-9,]+ bytes, where there should be 100 at most"):
+        mnist.read(path, "train", max_bytes=100)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_idx_files_are_bounded(tmp_path, zipped):
+    folder = write_idx(tmp_path, zipped, train_images=idx(np.zeros([100, 28, 28], np.uint8)))
+    with pytest.raises(InputError, match="more than 10,000 bytes|78,416 bytes, where there should be 10,000 at most"):
+        mnist.read(folder, "train", max_bytes=10_000)
+
+
+@pytest.mark.timeout(20)
+def test_labels_in_labels_without_end_are_refused(tmp_path):
+    labels = [0]
+    for _ in range(60):
+        labels = [labels, labels]
+    path = write_pickle(tmp_path / "mnist.pkl.gz", train=(np.zeros([2, 784], np.float32), labels))
+    with pytest.raises(InputError, match="labels are not a list of integers"):
+        mnist.read(path, "train")

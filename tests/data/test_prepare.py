@@ -294,3 +294,31 @@ def test_memory_does_not_grow_with_the_number_of_pictures(tmp_path, pictures, mo
     monkeypatch.setattr(prepare, "_decode_all", counting)
     prepare.prepare(str(pictures), str(tmp_path / "out"), size="16")
     assert most[0] <= 2 * (os.cpu_count() or 1) + 2
+
+
+# --- pictures that are none ---
+
+
+@pytest.mark.timeout(20)
+def test_what_is_no_file_or_no_picture_is_named(tmp_path, pictures):
+    os.mkfifo(pictures / "pipe.png")
+    (pictures / "drawn.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n")
+    Image.new("1", (9000, 9000)).save(pictures / "large.png")
+    with pytest.raises(InputError) as error:
+        prepare.prepare(str(pictures), str(tmp_path / "out"), size="16")
+    told = str(error.value)
+    assert "pipe.png: not a regular file but a pipe" in told
+    assert "drawn.png: broken (cannot identify" in told
+    assert "large.png: 9000 x 9000 pixels, more than" in told
+
+
+def test_members_that_unpack_to_more_than_a_picture_has_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(prepare.images, "MOST_BYTES", 10**6)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb.png", bytes(10**7))
+    with zipfile.ZipFile(tmp_path / "a.zip", "a", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("other.png", bytes(100))
+    with pytest.raises(InputError) as error:
+        prepare.prepare(str(tmp_path / "a.zip"), str(tmp_path / "out"), size="16")
+    assert "bomb.png: bomb.png: unpacks to 10,000,000 bytes, where 1,000,000 are read at most" in str(error.value)
+    assert "other.png: other.png: packed in another way" in str(error.value)

@@ -118,9 +118,74 @@ def no_labels(folder):
     (folder / "labels.npy").unlink()
 
 
+def flip_bit(name):
+    def harm(folder):
+        content = bytearray((folder / name).read_bytes())
+        content[-1] ^= 1
+        (folder / name).write_bytes(content)
+
+    return harm
+
+
+def edit_description(**changes):
+    def harm(folder):
+        content = json.loads((folder / "pyramid.json").read_text())
+        (folder / "pyramid.json").write_text(json.dumps({**content, **changes}))
+
+    return harm
+
+
+def with_own_checksum(write, name="labels.npy"):
+    """Somebody who changes a file and its checksum, too."""
+
+    def harm(folder):
+        write(folder / name)
+        content = json.loads((folder / "pyramid.json").read_text())
+        names = [*(pyramid.level_file(level) for level in content["levels"]), "labels.npy"]
+        content["crc32"][names.index(name)] = pyramid.checksum(folder / name)
+        (folder / "pyramid.json").write_text(json.dumps(content))
+
+    return harm
+
+
+def nested_description(folder):
+    (folder / "pyramid.json").write_text("[" * 100_000)
+
+
+def other_labels(value):
+    return with_own_checksum(lambda path: np.save(path, np.where(np.arange(20) == 7, value, np.load(path))))
+
+
+def transposed_level(path):
+    np.save(path, np.asfortranarray(np.load(path)))
+
+
 @pytest.mark.parametrize(
     ("harm", "name"),
     [
+        (flip_bit("8x8.npy"), "8x8.npy"),
+        (flip_bit("labels.npy"), "labels.npy"),
+        (nested_description, "pyramid.json"),
+        (edit_description(images=19), "16x16.npy"),
+        (edit_description(images=-20), "pyramid.json"),
+        (edit_description(images=20.0), "pyramid.json"),
+        (edit_description(images=10**30), "pyramid.json"),
+        (edit_description(channels=2), "pyramid.json"),
+        (edit_description(classes=None), "pyramid.json"),
+        (edit_description(classes=[]), "pyramid.json"),
+        (edit_description(classes=["a"]), "pyramid.json"),
+        (edit_description(classes=["a", "a"]), "pyramid.json"),
+        (edit_description(classes=["a", "b", "c"]), "labels.npy"),
+        (edit_description(levels=[[8, 8], [4, 4]]), "pyramid.json"),
+        (edit_description(levels=[[16, 16]]), "pyramid.json"),
+        (edit_description(levels=[]), "pyramid.json"),
+        (edit_description(crc32=[0, 0, 0]), "16x16.npy"),
+        (edit_description(crc32=[]), "pyramid.json"),
+        (edit_description(more=1), "pyramid.json"),
+        (other_labels(-1), "labels.npy"),
+        (other_labels(2), "labels.npy"),
+        (other_labels(10**9), "labels.npy"),
+        (with_own_checksum(transposed_level, "8x8.npy"), "8x8.npy"),
         (damage_description, "pyramid.json"),
         (remove_entry, "pyramid.json"),
         (cut_level, "8x8.npy"),

@@ -67,13 +67,15 @@ def log_of(folder, rank):
     return (folder / "log" / f"workerlog.{rank}").read_text()
 
 
-def test_a_rank_that_dies_ends_the_others_with_a_message(training):
+@pytest.mark.parametrize(
+    ("number", "state"), [(signal.SIGKILL, "has ended or was killed"), (signal.SIGSTOP, "is stopped")]
+)
+def test_a_rank_that_fails_ends_the_others_with_a_message_that_names_it(training, number, state):
     launcher, ranks, folder = training
-    os.kill(ranks[1], signal.SIGKILL)
-    output, _ = launcher.communicate(timeout=60)
+    os.kill(ranks[1], number)
+    launcher.communicate(timeout=60)
     assert launcher.returncode != 0
-    assert "Container rank 1 status failed" in output
-    assert "Error: another rank has ended; its own log says why" in log_of(folder, 0)
+    assert f"Error: rank 1 (process {ranks[1]}) {state} (" in log_of(folder, 0)
     assert not any(Path(f"/proc/{rank}/cmdline").exists() for rank in ranks)
 
 

@@ -1,5 +1,7 @@
 """Running networks over images: in batches, once for real images, and only over what they are made for."""
 
+import os
+
 import numpy as np
 import paddle
 import pytest
@@ -72,12 +74,33 @@ def test_statistics_of_real_images_are_kept(extractor):
     assert not calls
 
 
-def test_a_damaged_file_of_the_cache_is_named(extractor):
-    extractor.cached_features(grey(5))
+def flip_bit(file):
+    content = bytearray(file.read_bytes())
+    content[-40] ^= 1  # a feature's, before the digest
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        flip_bit,
+        lambda file: file.write_bytes(file.read_bytes()[:50]),
+        lambda file: file.write_bytes(b""),
+        lambda file: np.save(file, np.zeros([5, 32], np.float32)),  # as earlier versions did
+        lambda file: (file.unlink(), os.mkfifo(file)),
+    ],
+    ids=["bit", "cut", "empty", "unsealed", "pipe"],
+)
+@pytest.mark.timeout(20)
+def test_a_damaged_file_of_the_cache_is_named_and_made_again(extractor, harm, caplog):
+    right = extractor.cached_features(grey(5)).copy()
     (file,) = files.cache_folder("features").iterdir()
-    file.write_bytes(file.read_bytes()[:50])
-    with pytest.raises(InputError, match=rf"{file.name}: damaged .*Delete it"):
-        extractor.cached_features(grey(5))
+    harm(file)
+    np.testing.assert_array_equal(extractor.cached_features(grey(5)), right)
+    assert f"{file.name}: damaged" in caplog.text
+    caplog.clear()
+    np.testing.assert_array_equal(extractor.cached_features(grey(5)), right)
+    assert not caplog.text
 
 
 @pytest.mark.parametrize(

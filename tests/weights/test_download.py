@@ -1,5 +1,6 @@
 """Weights from URLs, served by this machine: once, whole, and checked."""
 
+import contextlib
 import gzip
 import hashlib
 import http.server
@@ -13,6 +14,7 @@ import pytest
 from ppsci_gan import files
 from ppsci_gan import weights
 from ppsci_gan.errors import InputError
+from ppsci_gan.weights import finding
 
 
 def linear(inputs=2, outputs=3):
@@ -27,7 +29,8 @@ def kept():
 def server(tmp_path, monkeypatch):
     """Serve ``tmp_path/served`` here, in gzip where asked for, and list the requests.
 
-    ``/cut`` ends too early, ``/broken`` does so the first time, and ``/busy`` answers 503 the first time.
+    ``/cut`` ends too early, ``/broken`` does so the first time, ``/busy`` answers 503 the first time, ``/endless``
+    never ends, and ``/long`` announces more than it has.
     """
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -48,6 +51,13 @@ def server(tmp_path, monkeypatch):
                 self.send_error(503)
             elif self.path.startswith("/cut") or self.path.startswith("/broken") and first:
                 self.answer(b"only this", {"Content-Length": "1000"})
+            elif self.path.startswith("/long"):
+                self.answer(b"only this", {"Content-Length": str(2**40)})
+            elif self.path.startswith("/endless"):
+                self.answer(b"", {})
+                with contextlib.suppress(OSError):  # whoever reads it has seen enough
+                    while True:
+                        self.wfile.write(bytes(1 << 16))
             elif self.path.startswith("/a") and "gzip" in self.headers.get("Accept-Encoding", ""):
                 content = gzip.compress((served / "a.pdparams").read_bytes())
                 self.answer(content, {"Content-Length": str(len(content)), "Content-Encoding": "gzip"})
@@ -91,12 +101,55 @@ def test_progress_is_shown(server, capsys):
     assert "100%" in capsys.readouterr().err
 
 
-def test_a_url_without_a_file_name_is_downloaded_too(server):
+@pytest.mark.parametrize("end", ["", "..", "%2e%2e", ".", "a/..", "?key=1"])
+def test_a_url_without_a_file_name_is_downloaded_too(server, end):
     url, served, requests = server
-    (served / "index.html").write_text("what the server makes of /")
+    (served / "index.html").write_bytes((served / "a.pdparams").read_bytes())  # what the server makes of /
+    assert set(weights.read(f"{url}/{end}")) == {"weight", "bias"}
+    before = list(requests)
+    assert set(weights.read(f"{url}/{end}")) == {"weight", "bias"}
+    assert requests == before
+    [file] = kept()
+    assert file.parent.parent == files.cache_folder("weights")
+
+
+@pytest.mark.parametrize("name", ["page.pdparams", "page.pth", "page.safetensors", "zeros.pth", "zeros.safetensors"])
+def test_what_is_no_weights_does_not_enter_the_cache(server, name):
+    url, served, requests = server
+    (served / name).write_bytes(b"<html>Sign in first</html>" if name.startswith("page") else bytes(1000))
     for _ in range(2):
-        assert weights.find(f"{url}/").read_text() == "what the server makes of /"
-    assert requests == ["/"]
+        with pytest.raises(InputError, match=f"{name}: cannot be downloaded: what is there is no file of weights"):
+            weights.read(f"{url}/{name}")
+    assert requests == [f"/{name}"] * 2  # asked again, not read again
+    assert not kept()
+
+
+@pytest.mark.parametrize("name", ["endless.pth", "long.pth"])
+@pytest.mark.timeout(20)
+def test_a_download_ends(server, name, monkeypatch):
+    url, _, requests = server
+    monkeypatch.setattr(finding, "MOST_BYTES", 10**6)
+    with pytest.raises(InputError, match=f"{name}: cannot be downloaded: it has more than"):
+        weights.read(f"{url}/{name}")
+    assert requests == [f"/{name}"]
+    assert not kept()
+
+
+def test_user_password_and_key_are_not_shown(server, capfd, caplog):
+    url, served, _ = server
+    weights.save(linear(4, 5), served / "b.pdparams")
+    private = url.replace("http://", "http://me:pass123@") + "/{}?key=pass123"
+    for address in ("nothing.pdparams", "long.pth", "b.pdparams"):
+        with pytest.raises(InputError) as error:
+            weights.load(linear(), private.format(address), "MODEL.gen_net")
+        assert address in str(error.value)
+        assert "pass123" not in str(error.value)
+    with pytest.raises(InputError) as error:
+        weights.read(private.format("a.pth").replace(url.rsplit(":", 1)[1], "1"))
+    assert "pass123" not in str(error.value)
+    weights.load(linear(), private.format("a.pdparams"), "MODEL.gen_net")
+    assert "a.pdparams" in caplog.text
+    assert "pass123" not in caplog.text + "".join(capfd.readouterr())
 
 
 def test_a_known_checksum_is_checked(server):
@@ -111,7 +164,7 @@ def test_a_known_checksum_is_checked(server):
 
 def test_a_file_without_the_known_checksum_is_not_kept_even_if_the_server_is_away(server):
     url, served, _ = server
-    (served / "gone.pdparams").write_text("damaged")
+    weights.save(linear(), served / "gone.pdparams")
     weights.find(f"{url}/gone.pdparams")
     (served / "gone.pdparams").unlink()
     with pytest.raises(InputError, match="404"):

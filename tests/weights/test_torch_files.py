@@ -4,6 +4,7 @@ import pickle
 import runpy
 import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -312,4 +313,60 @@ def test_a_few_numbers_do_not_become_a_large_array():
     block = torch_files._Block(np.dtype("<f4"), "0", 1)
     tensor = torch_files._Tensor(block, 0, (2**40,), (0,))
     with pytest.raises(ValueError, match="larger than its numbers"):
-        torch_files._array(tensor, {"0": np.zeros(1, np.float32)})
+        torch_files._view(tensor, {"0": np.zeros(1, np.float32)})
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_many_tensors_of_the_same_numbers_are_refused(tmp_path, file_format):
+    path = _write(tmp_path / "w.pth", file_format, _state(*[_tensor()] * 5))
+    with pytest.raises(InputError, match=r"w\.pth: .*its tensors are larger than their numbers"):
+        torch_files.read(path)
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+@pytest.mark.timeout(20)
+def test_a_name_that_takes_for_ever_to_hash_is_refused(tmp_path, file_format):
+    key = b")q\x000" + b"h\x00h\x00\x86q\x000" * 60
+    reference = b"(" + _text("storage") + b"ctorch\nFloatStorage\nh\x00" + _text("cpu") + b"L6L\ntQ"
+    with pytest.raises(InputError, match=r"w\.pth: .*name of a block"):
+        torch_files.read(_write(tmp_path / "w.pth", file_format, b"\x80\x02" + key + reference + b"."))
+
+
+def test_members_that_unpack_to_more_than_the_file_are_refused(tmp_path):
+    path = tmp_path / "w.pth"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", _state(_tensor()))
+        archive.writestr("archive/data/0", NUMBERS.tobytes())
+    with pytest.raises(InputError, match=r"w\.pth: .*its members are compressed"):
+        torch_files.read(path)
+
+
+def _entry(name: str, content: bytes) -> bytes:
+    """What a zip archive says of a member, both before it and in the directory."""
+    size = len(content)
+    return struct.pack("<HHHHHIIIHH", 20, 0, 0, 0, 0, zlib.crc32(content), size, size, len(name), 0)
+
+
+def test_members_that_lie_in_the_same_bytes_are_refused(tmp_path):
+    """Each member's bytes are the next members, headers and all, so that a few add up to many times the file."""
+    contents = {"archive/data/7": bytes(10_000)}
+    for number in reversed(range(7)):
+        name, content = next(iter(contents.items()))
+        contents = {
+            f"archive/data/{number}": b"PK\x03\x04" + _entry(name, content) + name.encode() + content,
+            **contents,
+        }
+    byte_block = {"shape": [1], "strides": [1], "storage": b"ctorch\nByteStorage\n"}
+    state = _state(*(_tensor(**byte_block, size=len(part), key=name[-1]) for name, part in contents.items()))
+    contents = {"archive/data.pkl": state, **contents}
+    whole, directory = b"", b""
+    for name, content in contents.items():
+        header = b"PK\x03\x04" + _entry(name, content) + name.encode()
+        at = len(whole) if name.endswith(("pkl", "/0")) else whole.index(header)
+        whole += header + content if at == len(whole) else b""
+        directory += b"PK\x01\x02\x14\x00" + _entry(name, content) + bytes(10) + struct.pack("<I", at) + name.encode()
+    end = struct.pack("<HHHHIIH", 0, 0, len(contents), len(contents), len(directory), len(whole), 0)
+    path = tmp_path / "w.pth"
+    path.write_bytes(whole + directory + b"PK\x05\x06" + end)
+    with pytest.raises(InputError, match=r"w\.pth: .*(its members overlap|Overlapped entries)"):  # Python's own words
+        torch_files.read(path)
