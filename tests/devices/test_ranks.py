@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -93,3 +94,22 @@ def test_ctrl_c_stops_all_ranks_after_the_same_iteration(training):
     _, state = weights.read_checkpoint(checkpoint)
     assert state["iteration"] == int(stopped[1])
     assert state["data"]["critic"][1] > 0
+
+
+def test_two_launchers_train_as_one(tmp_path):
+    """As on two machines, each with a launcher of its own; here both are this one."""
+    small = [*ENDLESS, "TRAIN.epochs=1", "TRAIN.iters_per_epoch=4", "DATA.num_samples=64"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    launchers = []
+    for number in range(2):
+        command = [warm.python(environment), "-m", "paddle.distributed.launch", "--master", f"127.0.0.1:{port}"]
+        command += ["--nnodes", "2", "--nproc_per_node", "1", "--log_dir", str(tmp_path / f"log{number}"), TOY]
+        launchers.append(subprocess.Popen([*command, *small, f"output_dir={tmp_path}/two"], env=environment))
+    assert [launcher.wait(timeout=100) for launcher in launchers] == [0, 0]
+    launch(tmp_path, TOY, *small, f"output_dir={tmp_path}/one")
+    one, two = (weights.read_checkpoint(tmp_path / name / "checkpoints" / "latest")[0] for name in ("one", "two"))
+    assert one.keys() == two.keys()
+    assert all(np.array_equal(one[name], two[name]) for name in one)
