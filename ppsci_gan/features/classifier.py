@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-import paddle
 import paddle.nn.functional as F
 from paddle import Tensor
 from paddle import nn
@@ -18,8 +16,6 @@ class Classifier(nn.Layer):
         channels: Image channels, 1 or 3.
         width: Channels of the first layer; the last one has eight times as many.
         num_classes: Number of classes.
-        whiten: Whether a fixed layer before them whitens the image's patches, which halves the training (Jordan 2024,
-            https://arxiv.org/abs/2404.00498, section 3.2). ``fit_whitening`` gives it its weights.
 
     Examples:
         >>> import paddle
@@ -30,12 +26,11 @@ class Classifier(nn.Layer):
         ((2, 32), (2, 10))
     """
 
-    def __init__(self, channels: int, width: int, num_classes: int = 10, whiten: bool = False):
+    def __init__(self, channels: int, width: int, num_classes: int = 10):
         super().__init__()
         self.feature_dim = 8 * width
-        self.whitening = _Whitening(channels) if whiten else nn.Identity()
         self.layers = nn.Sequential(
-            _Convolution(self.whitening.num_filters if whiten else channels, width),
+            _Convolution(channels, width),
             _Halve(),
             _Convolution(width, 2 * width),
             _Convolution(2 * width, 2 * width),
@@ -53,7 +48,7 @@ class Classifier(nn.Layer):
         Args:
             images: uint8 [N, C, H, W], H and W at least 8.
         """
-        features = self.layers(self.whitening(_scale(images)))
+        features = self.layers(images.astype("float32") / 127.5 - 1)
         return F.adaptive_avg_pool2d(features, 1).reshape([-1, self.feature_dim])
 
     def logits(self, features: Tensor) -> Tensor:
@@ -63,40 +58,6 @@ class Classifier(nn.Layer):
             features: Result of ``forward``.
         """
         return self.head(features)
-
-    def fit_whitening(self, images: np.ndarray) -> None:
-        """Set the whitening layer's weights, which no training changes.
-
-        Args:
-            images: uint8 [N, C, H, W]; some thousands are enough.
-        """
-        self.whitening.fit(images)
-
-
-def _scale(images: Tensor) -> Tensor:
-    return images.astype("float32") / 127.5 - 1
-
-
-class _Whitening(nn.Layer):
-    """The principal components of patches of 2 x 2 pixels, scaled to variance 1, and their negatives, rectified."""
-
-    SIZE = 2
-    EPSILON = 1e-4  # added to the variances: the smallest are of noise
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.num_filters = 2 * channels * self.SIZE**2
-        self.register_buffer("weight", paddle.zeros([self.num_filters, channels, self.SIZE, self.SIZE]))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return layers.conv2d(x, self.weight, slope=0.0)
-
-    def fit(self, images: np.ndarray) -> None:
-        patches = F.unfold(_scale(paddle.to_tensor(images)), self.SIZE).transpose([0, 2, 1]).numpy()
-        covariance = np.cov(patches.reshape(-1, patches.shape[-1]).astype(np.float64), rowvar=False)
-        variances, components = np.linalg.eigh(covariance)
-        filters = (components / np.sqrt(variances + self.EPSILON)).T
-        self.weight.set_value(np.concatenate([filters, -filters]).reshape(self.weight.shape).astype(np.float32))
 
 
 class _Convolution(nn.Sequential):

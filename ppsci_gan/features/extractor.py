@@ -196,7 +196,7 @@ def load_classifier(path: str) -> Extractor:
             f"{weights.shown(path)}: not a classifier. Train one with python -m ppsci_gan.commands.features, or "
             "take one from pretrained/."
         )
-    network = Classifier(state["image_shape"][0], state["width"], whiten=state.get("whiten", False))
+    network = Classifier(state["image_shape"][0], state["width"])
     weights.load(network, path, "EVAL.classifier.weights", "classifier")
     protocol = {"version": state["data"], "test_accuracy": state["test_accuracy"], "resize": "none"}
     return Extractor("classifier", network, protocol, tuple(state["image_shape"]))

@@ -27,22 +27,16 @@ class Recipe(NamedTuple):
         epochs: Passes over the training images.
         shift: Largest random shift of the training images in pixels.
         flip: Whether to mirror training images.
-        whiten: Whether the network whitens patches first.
     """
 
     width: int
     epochs: int
     shift: int
     flip: bool
-    whiten: bool
 
 
 READERS = {"mnist": mnist.read, "cifar10": cifar10.read}
-RECIPES = {
-    "mnist": Recipe(16, 6, shift=2, flip=False, whiten=False),
-    "cifar10": Recipe(64, 9, shift=4, flip=True, whiten=True),
-}
-WHITENING_IMAGES = 5000
+RECIPES = {"mnist": Recipe(16, 6, shift=2, flip=False), "cifar10": Recipe(32, 16, shift=4, flip=True)}
 BATCH_SIZE = 128
 PEAK_LEARNING_RATE = 0.1
 
@@ -62,9 +56,7 @@ def train(data: str, data_path: str, output: str, epochs: int | None = None, see
     recipe, images = RECIPES[data], READERS[data](data_path, "train")
     epochs = recipe.epochs if epochs is None else epochs
     misc.set_random_seed(seed)
-    classifier = Classifier(images["data"].shape[1], recipe.width, whiten=recipe.whiten)
-    if recipe.whiten:
-        classifier.fit_whitening(images["data"][:WHITENING_IMAGES])
+    classifier = Classifier(images["data"].shape[1], recipe.width)
     steps_per_epoch = len(images["data"]) // BATCH_SIZE
     schedule = paddle.optimizer.lr.OneCycleLR(PEAK_LEARNING_RATE, epochs * steps_per_epoch, end_learning_rate=0.0)
     optimizer = paddle.optimizer.Momentum(
@@ -87,9 +79,8 @@ def train(data: str, data_path: str, output: str, epochs: int | None = None, see
     accuracy = measure_accuracy(classifier, READERS[data](data_path, "test"))
     logger.message(f"Accuracy on the test images: {accuracy:.2%}")
     arrays = {f"classifier/{name}": value.numpy() for name, value in classifier.state_dict().items()}
-    network = {"image_shape": images["data"].shape[1:], "width": recipe.width, "whiten": recipe.whiten}
-    training = {"data": data, "epochs": epochs, "seed": seed, "test_accuracy": accuracy}
-    weights.save_checkpoint(output, arrays, {**network, **training})
+    state = {"data": data, "image_shape": images["data"].shape[1:], "width": recipe.width, "test_accuracy": accuracy}
+    weights.save_checkpoint(output, arrays, {**state, "epochs": epochs, "seed": seed})
     logger.message(f"Weights: {output}")
 
 

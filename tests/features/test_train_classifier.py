@@ -5,14 +5,10 @@ import pickle
 import subprocess
 
 import numpy as np
-import paddle
-import paddle.nn.functional as F
 import pytest
 import warm
 
 from ppsci_gan import weights
-from ppsci_gan.features import train_classifier
-from ppsci_gan.features.classifier import Classifier
 from ppsci_gan.features.extractor import load_classifier
 from ppsci_gan.features.train_classifier import augment
 from ppsci_gan.files import REPOSITORY
@@ -79,30 +75,3 @@ def test_half_is_mirrored():
     same = np.array([np.array_equal(a, b) for a, b in zip(images, result)])
     assert (mirrored ^ same).all()
     assert 0.4 < mirrored.mean() < 0.6
-
-
-def test_whitened_patches_are_uncorrelated():
-    rng = np.random.default_rng(0)
-    grey = rng.integers(40, 200, [500, 1, 4, 4])
-    images = grey + rng.integers(-40, 40, [500, 3, 4, 4])  # correlated channels
-    images = images.astype(np.uint8)
-    classifier = Classifier(channels=3, width=2, whiten=True)
-    classifier.fit_whitening(images)
-    x = paddle.to_tensor(images).astype("float32") / 127.5 - 1
-    components = F.conv2d(x, classifier.whitening.weight[:12]).transpose([1, 0, 2, 3]).reshape([12, -1]).numpy()
-    np.testing.assert_allclose(np.cov(components), np.eye(12), atol=0.01)
-    both = classifier.whitening(x)
-    np.testing.assert_allclose((both[:, :12] - both[:, 12:]).numpy().std(axis=(0, 2, 3)), 1, atol=0.01)
-    assert "whitening.weight" not in dict(classifier.named_parameters())  # which training would change
-
-
-def test_a_whitening_classifier_is_read_back(tmp_path, monkeypatch):
-    images = {"data": np.random.default_rng(0).integers(0, 256, [256, 3, 8, 8], np.uint8)}
-    images["labels"] = np.arange(256) % 10
-    monkeypatch.setitem(train_classifier.READERS, "cifar10", lambda path, split: images)
-    monkeypatch.setitem(train_classifier.RECIPES, "cifar10", train_classifier.RECIPES["cifar10"]._replace(width=2))
-    train_classifier.train("cifar10", "data", tmp_path / "classifier.safetensors", epochs=1)
-    extractor = load_classifier(str(tmp_path / "classifier.safetensors"))
-    classes = extractor.probabilities(extractor.features(images["data"])).argmax(axis=1)
-    assert np.mean(classes == images["labels"]) == extractor.protocol["test_accuracy"]
-    assert paddle.any(extractor.network.whitening.weight != 0)
