@@ -398,6 +398,12 @@ def test_what_a_configuration_needs_is_known_before_it_is_taken(tmp_path, monkey
         check_needs(cfg)
 
 
+@pytest.mark.parametrize("architecture", [[], ["preset=dcgan"]])
+def test_of_two_architectures_the_possible_one_is_measured(tmp_path, architecture):
+    """CIFAR-10's have the same keys; one takes no labels."""
+    check_needs(compose("wgangp_cifar10", [f"output_dir={tmp_path}", *architecture]))
+
+
 @pytest.mark.parametrize(
     ("output_dir", "expected"),
     [("runs", {"runs/0_seed=1", "runs/1_seed=2"}), ("runs/${seed}", {"runs/1", "runs/2"})],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from collections.abc import Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,20 @@ def _outline_players(experiment: BaseModel) -> dict[str, base.Player]:
     found = {}
     for group, networks in getattr(type(experiment.MODEL), "players", {}).items():
         settings = getattr(experiment.MODEL, group).model_dump()
-        outlines = [base.outline(network, settings, f"MODEL.{group}") for network in networks]
-        found[group] = min(outlines, key=base.count_weights)
+        found[group] = min(_outline_possible(networks, settings, f"MODEL.{group}"), key=base.count_weights)
+    return found
+
+
+def _outline_possible(networks: Sequence[type[base.Player]], settings: dict[str, Any], key: str) -> list[base.Player]:
+    """Return the networks that take these settings; of two architectures, one may refuse what the other needs."""
+    found, refused = [], None
+    for network in networks:
+        try:
+            found.append(base.outline(network, settings, key))
+        except InputError as error:
+            refused = error
+    if not found:
+        raise refused
     return found
 
 
