@@ -18,6 +18,7 @@ from ppsci_gan.errors import InputError
 from ppsci_gan.files import atomic
 
 SETTINGS = "config.yaml"  # what a training was started with
+SCALARS = "scalars.jsonl"  # which the first iteration begins
 PROPOSED = ".config.yaml"  # what one is to be started with, or to go on with
 OWN = {"resume": None, "resume_changed": False}  # what is said each time anew
 
@@ -66,7 +67,7 @@ def has_checkpoints(folder: str) -> bool:
 
 
 def refuse_to_overwrite(config: DictConfig) -> None:
-    """Refuse to begin a training where there is one already.
+    """Refuse to begin a training where there is one already; one that ended before its first iteration is none.
 
     Args:
         config: The configuration.
@@ -75,7 +76,7 @@ def refuse_to_overwrite(config: DictConfig) -> None:
         InputError: There is one.
     """
     is_new = config.mode == "train" and config.resume is None and config.TRAIN.checkpoint_path is None
-    if is_new and has_checkpoints(config.output_dir):
+    if is_new and has_checkpoints(config.output_dir) and Path(config.output_dir, SCALARS).exists():
         raise InputError(
             f"output_dir={config.output_dir}: there is a run already, which beginning anew would overwrite. "
             f"resume={config.output_dir} goes on with it; another output_dir begins a new one."

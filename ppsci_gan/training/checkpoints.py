@@ -80,6 +80,11 @@ class RunCheckpoints:
             self.took = self.saved - begin
         self._remove_oldest()
 
+    def begin_anew(self) -> None:
+        """Let what another run has left not be taken for this one's."""
+        self.unwanted.add(self.path(LATEST))
+        self.path(PREVIOUS).unlink(missing_ok=True)
+
     def go_back_to(self, checkpoint: Checkpoint) -> None:
         """Let ``latest`` not become the previous one where it is another than the one that a run goes back to.
 

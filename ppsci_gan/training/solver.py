@@ -176,7 +176,7 @@ class AdversarialSolver(ppsci.solver.Solver):
         self.positions: dict[str, tuple[int, int]] = {}  # in the data, where a stage or a checkpoint ended
         self.signalled = False  # this rank was told to stop
         self.interrupted = False  # all ranks know, and stop after the same iteration
-        self.scalars = Scalars(Path(self.output_dir, "scalars.jsonl"))
+        self.scalars = Scalars(Path(self.output_dir, runs.SCALARS))
         self.precision = Precision(cfg.use_amp and bool(phases), cfg.amp_level, cfg.amp_dtype)
         for phase in phases:
             self.precision.prepare(phase.player, phase.optimizer)
@@ -217,6 +217,8 @@ class AdversarialSolver(ppsci.solver.Solver):
         if ranks.is_first():
             runs.accept_settings(self.output_dir)
             self.checkpoints.remove_leftovers()
+            if not self.is_resumed:
+                self.checkpoints.begin_anew()
             self.scalars.drop_after(self.global_step)
         self.model.train()
         if self.global_step >= self.max_steps:
@@ -687,7 +689,7 @@ class AdversarialSolver(ppsci.solver.Solver):
 
     def _save_first(self) -> None:
         """Save before the first iteration, so that there is something to go back to, and a full disk shows now."""
-        if ranks.any_rank(ranks.is_first() and not self.checkpoints.path(LATEST).exists()):
+        if not self.is_resumed or ranks.any_rank(ranks.is_first() and not self.checkpoints.path(LATEST).exists()):
             self._save_or_explain()
 
     def save_latest(self) -> None:

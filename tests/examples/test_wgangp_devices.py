@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 
 import numpy as np
@@ -157,6 +158,7 @@ def test_mixed_precision_follows_float32_and_skips_what_overflows(npu, command, 
         (["amp_dtype=bfloat16"], 0.1, False),
         (["amp_dtype=float16", "amp_level=O2", "TRAIN.ema.use_ema=true"], 0.2, True),
     ):
+        shutil.rmtree(tmp_path / "out")
         run(npu(), *command, "use_amp=true", *settings)
         found = scalars(tmp_path)
         assert len(found) == len(expected)
@@ -171,7 +173,8 @@ def test_mixed_precision_follows_float32_and_skips_what_overflows(npu, command, 
 def test_mixed_precision_goes_on_bit_by_bit(npu, command, tmp_path):
     precision = ["use_amp=true", "amp_level=O2", "TRAIN.ema.use_ema=true", "TRAIN.iters_per_epoch=3"]
     run(npu(), *command, *precision, "TRAIN.epochs=2")
-    (expected, state), _ = weights.read_checkpoint(tmp_path / "out" / "checkpoints" / "latest"), None
+    expected, state = weights.read_checkpoint(tmp_path / "out" / "checkpoints" / "latest")
+    shutil.rmtree(tmp_path / "out")
     run(npu(), *command, *precision)
     resume = f"TRAIN.checkpoint_path={tmp_path}/out/checkpoints/latest"
     run(npu(), *command, *precision, "TRAIN.epochs=2", resume)

@@ -109,6 +109,13 @@ def test_an_error_in_any_step_of_saving_leaves_a_whole_checkpoint(run, monkeypat
     assert names(run) == ["latest", "previous"]
 
 
+def test_what_another_run_has_left_is_not_taken_for_this_ones(run):
+    again = RunCheckpoints(run.folder)
+    again.begin_anew()
+    again.save("latest", at(0))
+    assert [found.state["iteration"] for found in again.newest_first()] == [0]
+
+
 def test_what_a_killed_process_was_writing_is_removed(run):
     (run.folder / ".123.latest.safetensors").write_bytes(b"half")
     run.remove_leftovers()

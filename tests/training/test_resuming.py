@@ -78,6 +78,18 @@ def test_resume_reads_the_runs_settings_and_goes_on_in_its_folder(tmp_path):
     assert latest(run)[1]["iteration"] == 12
 
 
+def test_what_ended_before_its_first_iteration_may_begin_again(tmp_path):
+    cfg = config(tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "latest.safetensors").write_bytes(b"")
+    runs.refuse_to_overwrite(cfg)
+    (tmp_path / "scalars.jsonl").write_text("")
+    with pytest.raises(InputError, match="there is a run already"):
+        runs.refuse_to_overwrite(cfg)
+    for given in ({"resume": str(tmp_path)}, {"TRAIN": {"checkpoint_path": "auto"}}, {"mode": "eval"}):
+        runs.refuse_to_overwrite(OmegaConf.merge(cfg, given))
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
