@@ -26,6 +26,7 @@ from hydra.errors import MissingConfigException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
+from omegaconf import OmegaConf
 from omegaconf import _utils
 from omegaconf import read_write
 from omegaconf.errors import OmegaConfBaseException
@@ -78,7 +79,7 @@ class InitCallback(Callback):
         """Check, as a sweep has no ``on_run_start``, and set up what every script needs before its ``main``."""
         _finish_or_exit(_check, config)
         _finish_or_exit(self._check_own_folder, config)
-        if config.hydra.mode == RunMode.MULTIRUN:
+        if OmegaConf.select(config, "hydra.mode") == RunMode.MULTIRUN:  # a composed configuration has no such node
             _finish_or_exit(_check_job, config)
             _finish_or_exit(self._reserve, config)
         _finish_or_exit(_set_up, config)

@@ -23,7 +23,9 @@ PAGES = sorted(
 NOT_RUN = {
     r"^(make|git|docker|export) ": "the machine's; CI runs the targets of make",
     r"^python - <<": "the lines that follow make pictures, which the tests have already",
-    r" -m pip ": "installs",
+    r" -m pip |^pip |^python -m venv|^\.venv\\Scripts": "installs",
+    r"^ppsci-gan ": "tests/commands and tests/test_packaging.py",
+    r" resume=": "tests/training/test_resuming.py",
     r"device=(npu|gpu)|commands\.device npu|get_available_custom": "not here; tests/devices has a stand-in",
     r"distributed\.launch": "tests/examples/test_*_devices.py start ranks",
     r"=https?://": "downloads; tests/weights/test_download.py has a server of its own",
