@@ -182,7 +182,7 @@ def test_converted_weights_stay_published_until_they_change(random_weights, said
 def test_other_spellings_of_a_published_address_do_not_count(random_weights, said, address, monkeypatch):
     monkeypatch.setattr(weights.finding, "_download", lambda _: random_weights)
     assert not inception.load(address).published
-    assert said[0].startswith(f"{address} is {NOT_PUBLISHED}")
+    assert said[0].startswith(f"{address.removesuffix('?raw=true')} is {NOT_PUBLISHED}")  # queries are often keys
 
 
 @pytest.mark.parametrize("address", inception.PUBLISHED)
