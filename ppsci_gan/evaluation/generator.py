@@ -72,7 +72,8 @@ class GeneratorEvaluation:
         _, height, width = generator.image_shape
         origin = f"{weights.describe(cfg.EVAL.pretrained_gen_model_path, 'generator')}, {height} x {width} pixels"
         path = os.path.join(cfg.output_dir, "scores.json")
-        evaluation.report(scores, path, latent_seed=cfg.seed, generator=origin)
+        digest = weights.digest(generator)
+        evaluation.report(scores, path, latent_seed=cfg.seed, generator=origin, weights_sha256=digest)
 
         def generate(inputs: dict[str, np.ndarray]) -> np.ndarray:
             return generator.to_images(solver.generate(inputs, cfg.EVAL.batch_size))

@@ -98,7 +98,8 @@ class PointEvaluation:
         solver = AdversarialSolver(self.generator, validator=self.build_validator(), draw=self.draw, cfg=cfg)
         _, scores = solver.eval()
         origin = weights.describe(cfg.EVAL.pretrained_gen_model_path, "generator")
-        protocol = {"samples": cfg.EVAL.num_samples, "latent_seed": cfg.seed, "generator": origin}
+        of = {"generator": origin, "weights_sha256": weights.digest(self.generator)}
+        protocol = {"samples": cfg.EVAL.num_samples, "latent_seed": cfg.seed, **of}
         protocols = {"points": protocol}
         for key, values in self.scores.per_mode.items():  # beside the means over the modes, each mode's own
             protocols[f"points.{scoring.OF_EACH_MODE[key]}"] = {**protocol, "per_mode": values.round(3).tolist()}
