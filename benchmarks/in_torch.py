@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+from typing import Any
 
 import torch
 from omegaconf import DictConfig
@@ -94,12 +95,18 @@ def trainer(
 
 def compute_losses(workload: Workload, cfg: DictConfig):
     """Return the losses that a configuration asks for."""
+    found = loss_settings(cfg)
+    return getattr(losses, found["name"])(**found["settings"])
+
+
+def loss_settings(cfg: DictConfig) -> dict[str, Any]:
+    """Return the name of the losses' class in ``peers.losses``, and its settings."""
     given = OmegaConf.to_container(cfg.LOSS, resolve=True)
     if given["objective"] != "wasserstein":
-        return losses.Adversarial(given["objective"], given["real_target"])
+        return {"name": "Adversarial", "settings": {key: given[key] for key in ("objective", "real_target")}}
     for key in ("objective", "real_target", "instance_noise", "penalty_gradient"):
         given.pop(key)
-    return losses.WassersteinGP(**given)
+    return {"name": "WassersteinGP", "settings": given}
 
 
 def settings(solver: AdversarialSolver, cfg: DictConfig) -> training.Settings:

@@ -193,7 +193,12 @@ class Card:
         script = next(REPOSITORY.glob(f"examples/*/{self.card['experiment']}.py")).relative_to(REPOSITORY)
         own = f"EVAL.pretrained_gen_model_path=pretrained:{self.name}"
         rows = [
-            [f"`{key}`", self.show(key, with_real=False), _number(key, record["real"]) if "real" in record else "", _protocol(record)]
+            [
+                f"`{key}`",
+                self.show(key, with_real=False),
+                _number(key, record["real"]) if "real" in record else "",
+                _protocol(record),
+            ]
             for key, record in self.scores.items()
         ]
         commands = [*self.card["command"].rstrip().splitlines(), f"python {script} mode=eval {evaluate} {own}"]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -37,6 +38,30 @@ def copy_state(arrays: dict, memory_format: torch.memory_format = torch.contiguo
 def to_arrays(state: State) -> dict:
     """Return the arrays of a state, NumPy, row-major."""
     return {name: value.detach().cpu().contiguous().numpy() for name, value in state.items()}
+
+
+class Batches:
+    """Batches of indices in the order of ``ppsci_gan.data.batches.ShuffledBatches``.
+
+    Args:
+        num_samples: Size of the data set.
+        batch_size: Of a batch.
+        seed: Of the permutations.
+        start: Number of batches that were taken before.
+    """
+
+    def __init__(self, num_samples: int, batch_size: int, seed: int, start: int = 0):
+        self.num_samples, self.batch_size, self.seed = num_samples, batch_size, seed
+        self.taken = start
+        self.order: tuple[int, np.ndarray] | None = None  # pass and its permutation
+
+    def __next__(self) -> np.ndarray:
+        """Return the next batch, [batch_size]."""
+        data_pass, number = divmod(self.taken, self.num_samples // self.batch_size)
+        self.taken += 1
+        if self.order is None or self.order[0] != data_pass:
+            self.order = data_pass, np.random.default_rng([self.seed, data_pass]).permutation(self.num_samples)
+        return self.order[1][number * self.batch_size :][: self.batch_size]
 
 
 class Draws:
@@ -189,6 +214,23 @@ class Trainer:
                 self.average[name].lerp_(value, 1 - self.settings.decay)
             else:
                 self.average[name].copy_(value)
+
+
+def get_moments(optimizer: torch.optim.Adam) -> dict[str, np.ndarray]:
+    """Return the moments and the numbers of steps of an optimizer."""
+    found = {}
+    for number, state in optimizer.state_dict()["state"].items():
+        found |= {f"{number}/{name}": value.cpu().contiguous().numpy() for name, value in state.items()}
+    return found
+
+
+def set_moments(optimizer: torch.optim.Adam, moments: dict[str, np.ndarray]) -> None:
+    """Give an optimizer what ``get_moments`` returned."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in moments.items():
+        number, _, name = key.partition("/")
+        state.setdefault(int(number), {})[name] = torch.from_numpy(value)
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
 def learned(state: State) -> list[Tensor]:
