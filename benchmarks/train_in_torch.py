@@ -1,13 +1,14 @@
 """Train an example's networks in PyTorch, on a machine that has an accelerator and no Paddle, in pieces.
 
     python benchmarks/train_in_torch.py prepare cifar10_resnet run/ DATA.data_path=cifar-10-python.tar.gz ...
-    python benchmarks/train_in_torch.py run run/ --minutes 9 --device cuda                 # there, as often as wanted
-    python benchmarks/train_in_torch.py convert run/ latest.safetensors                    # here, for mode=eval and publish
+    python benchmarks/train_in_torch.py run run/ --minutes 9 --device cuda       # there, as often as wanted
+    python benchmarks/train_in_torch.py convert run/ latest.safetensors          # here, for mode=eval and publish
 
-``prepare`` and ``convert`` need Paddle, ``run`` needs PyTorch and NumPy. Networks, losses, optimizer, schedule, order of the
-data and moving average are ours: tests/benchmarks compares them. Random numbers are PyTorch's. The files in ``run/`` hold
-arrays and plain values: images_<n>.npy (below 50 MB each) and labels.npy, plan.json, and state_<iterations>/ with a file for
-each player, for the moving average and for each optimizer, of which ``run`` takes the newest and leaves a newer one.
+``prepare`` and ``convert`` need Paddle, ``run`` needs PyTorch and NumPy. Networks, losses, optimizer, schedule, order
+of the data and moving average are ours: tests/benchmarks compares them. Random numbers are PyTorch's. The files in
+``run/`` hold arrays and plain values: images_<n>.npy (below 50 MB each) and labels.npy, plan.json, and
+state_<iterations>/ with a file for each player, for the moving average and for each optimizer, of which ``run`` takes
+the newest and leaves a newer one.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from typing import Any
 import yaml
 
 from ppsci_gan import weights
+from ppsci_gan.features import inception
 
 FOLDER = Path(__file__).parent
 REPOSITORY = FOLDER.parent
@@ -30,45 +31,6 @@ PAGES = {"en": REPOSITORY / "docs" / "results.md", "zh": REPOSITORY / "docs" / "
 INCEPTION_COLUMNS = ("inception.score", "inception.frechet_distance", "paddle_inception.score")
 CIFAR10_COLUMNS = ("classifier.score", "classifier.frechet_distance", "classifier.recall", "classifier.accuracy")
 PERCENT = ("accuracy", "high_quality")
-
-TEXT = {
-    "title": {"en": "# Results", "zh": "# 结果"},
-    "made": {
-        "en": "This page is made by `python pretrained/make_results.py` of the weights' cards (`pretrained/cards.yaml`) and of what "
-        "`mode=eval` wrote of them (`pretrained/scores/`). In brackets: what real data that were not trained on score, with the same "
-        "protocol. [Scores](scores.md) explains them.",
-        "zh": "本页由 `python pretrained/make_results.py` 根据权重卡片（`pretrained/cards.yaml`）和 `mode=eval` 的输出（`pretrained/scores/`）"
-        "生成。括号内是未参与训练的真实数据按同一评测协议得到的分数。各分数的含义见[评分](scores.md)。",
-    },
-    "cifar10": {"en": "## CIFAR-10 beside the literature", "zh": "## CIFAR-10：与文献比较"},
-    "head": {
-        "en": ["Model", "Labels", "Inception Score", "FID", "Inception Score by PaddleScience's protocol",
-               "Classifier score", "Fréchet distance (classifier)", "Recall", "As asked for", "Iterations", "Hardware"],
-        "zh": ["模型", "标签", "Inception Score", "FID", "PaddleScience 协议的 Inception Score",
-               "分类器分数", "Fréchet 距离（分类器）", "召回率", "符合所给类别", "迭代次数", "硬件"],
-    },
-    "none": {
-        "en": "The columns of Inception are empty (–) in our rows, because its weights were not at hand here. Who has them, fills the "
-        "columns by one command, with 50,000 images as in papers:",
-        "zh": "我们各行中 Inception 的列为空（–），因为生成本页时没有它的权重。有权重的人用一条命令即可填入，与论文一样取 50,000 幅图像：",
-    },
-    "features": {
-        "en": "The classifier's columns are of this suite's own network, whose test accuracy is {accuracy:.1%}: they compare the rows "
-        "of this page with each other and with the real images, not with papers.",
-        "zh": "分类器各列使用本套件自己的网络（测试准确率 {accuracy:.1%}）：可在本页各行之间以及与真实图像比较，不能与论文比较。",
-    },
-    "weights": {"en": "## All weights", "zh": "## 全部权重"},
-    "facts": {
-        "en": "{data}. {iterations:,} iterations in {hours:g} hours on {hardware}; seed {seed}; code of commit `{commit}`; {kind} weights, "
-        "{size:.1f} MB, Apache-2.0.",
-        "zh": "{data}。{hardware}，{hours:g} 小时内迭代 {iterations:,} 次；种子 {seed}；代码提交 `{commit}`；{kind}权重，{size:.1f} MB，Apache-2.0。",
-    },
-    "kind": {"en": {True: "averaged", False: "raw"}, "zh": {True: "滑动平均", False: "原始"}},
-    "faults": {"en": "**Known faults.** ", "zh": "**已知缺点。**"},
-    "score": {"en": ["Score", "Generated", "Real", "Protocol"], "zh": ["分数", "生成", "真实", "评测协议"]},
-    "evaluate": {"en": "Trained, then evaluated by", "zh": "训练与评估命令"},
-    "yes": {"en": {True: "yes", False: "no"}, "zh": {True: "有", False: "无"}},
-}  # fmt: skip
 
 
 def main() -> None:
@@ -79,7 +41,7 @@ def main() -> None:
     score.add_argument("names", nargs="*", metavar="NAME", help="by default all that the given data allow")
     score.add_argument("--mnist", metavar="PATH")
     score.add_argument("--cifar10", metavar="PATH")
-    score.add_argument("--inception", metavar="FILE", help="Inception's weights: file or URL")
+    score.add_argument("--inception", dest="inception_weights", metavar="FILE", help="Inception's weights: file or URL")
     score.add_argument("--protocol", default="2015-12-05")
     score.add_argument("--num-samples", type=int)
     score.set_defaults(command=score_all)
@@ -97,7 +59,7 @@ def score_all(
     names: list[str],
     mnist: str | None,
     cifar10: str | None,
-    inception: str | None,
+    inception_weights: str | None,
     protocol: str,
     num_samples: int | None,
 ) -> None:
@@ -108,7 +70,7 @@ def score_all(
         names: Of the weights; all whose data are given, if there is none.
         mnist: As ``DATA.data_path``.
         cifar10: As ``DATA.data_path``.
-        inception: Weights of Inception, for the images of CIFAR-10; None leaves out its scores.
+        inception_weights: Of Inception, for the images of CIFAR-10; None leaves out its scores.
         protocol: As ``EVAL.inception.protocol``.
         num_samples: Images to score, the example's default if None.
     """
@@ -120,8 +82,8 @@ def score_all(
         card = cards[name]
         with tempfile.TemporaryDirectory() as folder:
             options = shlex.split(card["evaluate"].format(**paths))
-            if inception and "{cifar10}" in card["evaluate"]:
-                options += [f"EVAL.inception.weights={inception}", f"EVAL.inception.protocol={protocol}"]
+            if inception_weights and "{cifar10}" in card["evaluate"]:
+                options += [f"EVAL.inception.weights={inception_weights}", f"EVAL.inception.protocol={protocol}"]
             if num_samples:
                 options.append(f"EVAL.num_samples={num_samples}")
             script = next(REPOSITORY.glob(f"examples/*/{card['experiment']}.py"))
@@ -137,7 +99,7 @@ def make_page(cards: dict[str, Any], language: str) -> str:
         cards: Content of cards.yaml.
         language: ``en`` or ``zh``.
     """
-    text = {key: value[language] for key, value in TEXT.items()}
+    text = {key: value[language] for key, value in cards["text"].items()}
     known = {name: Card(name, card, cards["hardware"], language) for name, card in cards["cards"].items()}
     lines = [text["title"], "", text["made"], "", text["cifar10"], "", *_compare(known, cards["literature"], text), ""]
     lines += [text["weights"], ""]
@@ -186,7 +148,7 @@ class Card:
             hardware=self.hardware,
             seed=self.state["seed"],
             commit=self.card["commit"],
-            kind=text["kind"][averaged],
+            kind=text["kind"]["yes" if averaged else "no"],
             size=self.file.stat().st_size / 1e6,
         )
         evaluate = self.card["evaluate"].format(mnist="mnist.pkl.gz", cifar10="cifar-10-python.tar.gz")
@@ -213,11 +175,19 @@ def _compare(cards: dict[str, Card], literature: list[dict[str, Any]], text: dic
     for card in ours:
         labels = card.state["networks"]["generator"]["settings"]["use_label"]
         shown = [card.show(key) for key in (*INCEPTION_COLUMNS, *CIFAR10_COLUMNS)]
-        rows.append([f"**{card['title']}**", text["yes"][labels], *shown, f"{card.iterations:,}", card.hardware])
+        rows.append(
+            [
+                f"**{card['title']}**",
+                text["yes"]["yes" if labels else "no"],
+                *shown,
+                f"{card.iterations:,}",
+                card.hardware,
+            ]
+        )
     for entry in literature:
         own = entry["protocol"] == "paddlescience"
         rows.append([
-            f"[{entry['model']}]({entry['source']})", text["yes"][entry["labels"]], "" if own else entry["score"], "",
+            f"[{entry['model']}]({entry['source']})", text["yes"]["yes" if entry["labels"] else "no"], "" if own else entry["score"], "",
             entry["score"] if own else "", "", "", "", "",
             f"{entry['iterations']:,}" if entry["iterations"] else "", entry["hardware"] or "",
         ])  # fmt: skip
@@ -225,7 +195,7 @@ def _compare(cards: dict[str, Card], literature: list[dict[str, Any]], text: dic
     if not all(key in card.scores for key in INCEPTION_COLUMNS for card in ours):
         lines += ["", text["none"], "", "```sh",
                   "python pretrained/make_results.py score --cifar10 cifar-10-python.tar.gz --num-samples 50000 \\",
-                  "    --inception https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
+                  f"    --inception {inception.PUBLISHED[1]}",
                   "```"]  # fmt: skip
     accuracy = ours[0].scores["classifier.score"]["protocol"]["test_accuracy"]
     return [*lines, "", text["features"].format(accuracy=accuracy)]
