@@ -164,7 +164,8 @@ class Card:
             for key, record in self.scores.items()
         ]
         commands = [*self.card["command"].rstrip().splitlines(), f"python {script} mode=eval {evaluate} {own}"]
-        return [f"### {self.name}", "", f"{self['title']}. {facts}" if self.language == "en" else f"{self['title']}。{facts}",
+        stop = ". " if self.language == "en" else "。"
+        return [f"### {self.name}", "", self["title"] + stop + facts,
                 "", *_table(text["score"], rows), "", text["faults"] + self["faults"], "", text["evaluate"], "",
                 "```sh", *commands, "```"]  # fmt: skip
 
@@ -185,9 +186,9 @@ def _compare(cards: dict[str, Card], literature: list[dict[str, Any]], text: dic
             ]
         )
     for entry in literature:
-        own = entry["protocol"] == "paddlescience"
+        own, labels = entry["protocol"] == "paddlescience", "yes" if entry["labels"] else "no"
         rows.append([
-            f"[{entry['model']}]({entry['source']})", text["yes"]["yes" if entry["labels"] else "no"], "" if own else entry["score"], "",
+            f"[{entry['model']}]({entry['source']})", text["yes"][labels], "" if own else entry["score"], "",
             entry["score"] if own else "", "", "", "", "",
             f"{entry['iterations']:,}" if entry["iterations"] else "", entry["hardware"] or "",
         ])  # fmt: skip
