@@ -72,7 +72,7 @@ def text(path):
 
 
 DATA_FILES = {
-    ("mnist", "missing"): (lambda path: path, "no such file.*mnist.pkl.gz from http.*f68b3c2dcbeaaa9fbdd348bbdeb94873"),
+    ("mnist", "missing"): (lambda path: path, "no such file.*f68b3c2dcbeaaa9fbdd348bbdeb94873"),
     ("mnist", "truncated"): (lambda path: truncated(mnist_file(path)), "truncated.*Get the file again"),
     ("mnist", "no gzip"): (text, "of another format.*Get the file again"),
     ("mnist", "wrong shape"): (lambda path: mnist_file(path, width=700), r"float32 \[8, 700\], not float32 \[N, 784\]"),
@@ -101,9 +101,9 @@ def test_data_that_cannot_be_used(tmp_path, error_of, name, case):
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10"])
 def test_data_path_must_be_set(tmp_path, error_of, name):
-    cfg = config(name, f"output_dir={tmp_path}/run")
+    cfg = config(name, "DATA.data_path=null", f"output_dir={tmp_path}/run")
     message = error_of(name, "train", cfg)
-    assert re.match("Error: DATA.data_path is not set. Give .*http.*md5", message, re.DOTALL)
+    assert re.match("Error: DATA.data_path is not set", message)
     assert not (tmp_path / "run").exists()
 
 
