@@ -16,5 +16,5 @@ names = {f"ppsci_gan.{'.'.join(folder.parts)}": folder.as_posix() for folder in 
 setup(
     packages=[*find_packages(include=["ppsci_gan*"]), *names],
     package_dir=names,
-    package_data={"": ["py.typed", "*.yaml", "*.md", "*.safetensors", "SHA256SUMS"]},
+    package_data={"": ["py.typed", "*.yaml", "*.json", "*.md", "*.safetensors", "SHA256SUMS"]},
 )
