@@ -74,7 +74,7 @@ def prepare(workload: str, folder: Path, overrides: list[str]) -> None:
         "dequantize": cfg.DATA.dequantize,
         "losses": in_torch.loss_settings(cfg),
         "settings": dataclasses.asdict(in_torch.settings(solver, cfg)),
-        "networks": {name: {"class": type(p).__name__, "settings": p.settings} for name, p in players.items()},
+        "networks": {name: player.recipe for name, player in players.items()},
     }
     (folder / "plan.json").write_text(json.dumps(plan, indent=2) + "\n")
 

@@ -41,8 +41,7 @@ def describe(generator: Player, source: str | None = None) -> dict[str, Any]:
         ('WganGpToyGenerator', 2, 0)
     """
     found = {
-        "class": type(generator).__name__,
-        "settings": generator.settings,
+        **generator.recipe,
         "latent_dim": generator.latent_dim,
         "label_num": generator.label_num,
         "ppsci_gan": ppsci_gan.__version__,

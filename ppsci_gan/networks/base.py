@@ -51,6 +51,11 @@ class Player(arch.Arch):
         object.__setattr__(network, "settings", settings)  # a Layer accepts attributes only after its __init__
         return network
 
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """Class and settings, as files keep them; ``weights.build`` makes the network again."""
+        return {"class": type(self).__name__, "settings": self.settings}
+
     def __init__(self, input_keys: Sequence[str], output_keys: Sequence[str]):
         super().__init__()
         self.input_keys = tuple(input_keys)

@@ -639,9 +639,7 @@ class AdversarialSolver(ppsci.solver.Solver):
                 "iteration": self.global_step,
                 "seed": self.seed,
                 "networks": {
-                    name: {"class": type(player).__name__, "settings": player.settings}
-                    for name, player in self.players.items()
-                    if isinstance(player, Player)
+                    name: player.recipe for name, player in self.players.items() if isinstance(player, Player)
                 },
                 "use": {"generator": AVERAGE if averaged else "generator"},
                 "data": {**self.positions, **{name: order.position for name, order in self.order.items()}},
